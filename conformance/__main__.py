@@ -1,0 +1,41 @@
+"""``python -m conformance``: the sandbox by hand, and the catalogue as a table."""
+
+import argparse
+from collections.abc import Iterator
+
+from conformance import catalogue, checks
+
+__all__: list[str] = []
+
+
+def main() -> None:
+    """Runs one command."""
+    parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    sandbox = commands.add_parser("sandbox", help="serve the reference target on 127.0.0.1")
+    sandbox.add_argument("--port", type=int, default=4020, help="default: 4020")
+    commands.add_parser("catalogue", help="print every requirement, its check, or why it is excluded")
+    given = parser.parse_args()
+    if given.command == "sandbox":
+        from conformance.sandbox import serve  # noqa: PLC0415 - the catalogue needs no server
+
+        serve(given.port)
+    else:
+        print("\n".join(_catalogue()))
+
+
+def _catalogue() -> Iterator[str]:
+    found = {
+        check.requirement: f"conformance/checks/{path.name}::{check.name}"
+        for path, own in checks.load().items()
+        for check in own
+    }
+    yield "| requirement | level | class | grew from | check, or why it is excluded |"
+    yield "| --- | --- | --- | --- | --- |"
+    for r in catalogue.load().requirements.values():
+        level = "" if r.excluded else str(r.level)
+        yield f"| {r.id} | {level} | {r.cls} | {', '.join(r.aka)} | {found.get(r.id) or 'excluded: ' + r.excluded} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""What comes back on a bare socket: bytes in, one answer or one failure out."""
+
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Literal, Self
+
+import h11
+
+__all__ = ["RawAnswer", "RawFailure", "Reader"]
+
+_Cut = Literal["", "timeout", "closed", "tls", "protocol", "body-limit"]
+_Failure = Literal["refused", "timeout", "closed", "tls", "protocol", "header-limit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawAnswer:
+    """One final answer (1xx are skipped), as it came.
+
+    `version` is spelled like "HTTP/1.1"; header names keep their case and order, and text is latin-1. `body` is the
+    framed content without chunking; `after` holds bytes beyond the framed message, at most as many as the body may
+    have: this is how content in answer to HEAD shows. `cut` says why the content ended too early, and is empty for a
+    whole answer. Times are seconds of `time.monotonic`: the connection stood and sending began, the first byte was
+    read, the framed message ended or was cut.
+    """
+
+    status: int
+    reason: str
+    version: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    after: bytes
+    cut: _Cut
+    started: float
+    first_byte: float
+    finished: float
+
+    @property
+    def truncated(self) -> bool:
+        """Whether content is missing at the end."""
+        return self.cut != ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFailure:
+    """Why there is no answer; `refused` is also what a name without an address, or no way there, comes to."""
+
+    kind: _Failure
+    detail: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Reader:
+    """Bytes in, one answer out; knows no socket."""
+
+    machine: h11.Connection
+    lingers: bool
+    max_body: int
+    max_header: int
+    head: h11.Response | None = None
+    unanswered: int = 0
+    body: bytearray = field(default_factory=bytearray)
+    after: bytearray = field(default_factory=bytearray)
+    cut: _Cut = ""
+    failure: RawFailure | None = None
+    first_byte: float | None = None
+    finished: float | None = None
+
+    @classmethod
+    def of(cls, method: str, max_body: int, max_header: int) -> Self:
+        """A reader for the answer to one request of `method`, with both bounds in bytes."""
+        machine = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header)
+        # h11 must believe that it asked; what it would have sent is dropped, the bytes of the caller go out instead.
+        framing = method if method in {"HEAD", "CONNECT"} else "GET"
+        machine.send(h11.Request(method=framing, target="/", headers=[("Host", "x")]))
+        machine.send(h11.EndOfMessage())
+        return cls(machine=machine, lingers=method == "HEAD", max_body=max_body, max_header=max_header)
+
+    def feed(self, data: bytes) -> None:
+        """Take what arrived; empty bytes mean that the server closed."""
+        now = time.monotonic()
+        if self.cut or self.failure:
+            return
+        if self.finished is not None:
+            self.after += data[: max(0, self.max_body - len(self.after))]
+            return
+        if not data and self.head is None:
+            self.fail("closed", "The server closed the connection before it answered.")
+            return
+        self.first_byte = self.first_byte or now
+        self.unanswered += len(data) if self.head is None else 0
+        try:
+            self.machine.receive_data(data)
+            self._parse(now)
+        except h11.RemoteProtocolError as error:
+            if self.head is None and error.error_status_hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+                self._refuse_header()
+            else:
+                self.fail("protocol" if data else "closed", f"The answer is not HTTP/1.1: {str(error)[:200]}.")
+        if self.head is None and self.unanswered > self.max_header:
+            self._refuse_header()
+
+    def _parse(self, now: float) -> None:
+        while self.finished is None:
+            event = self.machine.next_event()
+            if isinstance(event, h11.Response):
+                if sum(len(name) + len(value) + 4 for name, value in event.headers) > self.max_header:
+                    self._refuse_header()
+                    return
+                self.head = event
+            elif isinstance(event, h11.Data):
+                self.body += event.data
+                if len(self.body) > self.max_body:
+                    del self.body[self.max_body :]
+                    self.cut, self.finished, self.lingers = "body-limit", now, False
+            elif event is h11.NEED_DATA:
+                return
+            elif not isinstance(event, h11.InformationalResponse):
+                # The end of the message, or the end of HTTP after a CONNECT that was granted.
+                self.finished = now
+                self.after += self.machine.trailing_data[0][: self.max_body]
+
+    def _refuse_header(self) -> None:
+        if self.finished is None:
+            self.finished, self.lingers = time.monotonic(), False
+            detail = f"The header of the answer is longer than {self.max_header} bytes."
+            self.failure = RawFailure(kind="header-limit", detail=detail)
+
+    def fail(self, kind: Literal["timeout", "closed", "tls", "protocol"], detail: str) -> None:
+        """End here: a failure before the header was read, a cut after it, nothing once the message was whole."""
+        if self.finished is not None:
+            return
+        self.finished, self.lingers = time.monotonic(), False
+        if self.head is None:
+            self.failure = RawFailure(kind=kind, detail=detail)
+        else:
+            self.cut = kind
+
+    def result(self, started: float) -> RawAnswer | RawFailure:
+        """What became of the request whose sending began at `started`."""
+        if self.head is None or self.failure or self.first_byte is None or self.finished is None:
+            return self.failure or RawFailure(kind="closed", detail="The connection ended before the answer.")
+        return RawAnswer(
+            status=self.head.status_code,
+            reason=self.head.reason.decode("latin-1"),
+            version="HTTP/" + self.head.http_version.decode("latin-1"),
+            headers=tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in self.head.headers.raw_items()),
+            body=bytes(self.body),
+            after=bytes(self.after),
+            cut=self.cut,
+            started=started,
+            first_byte=self.first_byte,
+            finished=self.finished,
+        )

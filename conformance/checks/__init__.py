@@ -1,0 +1,71 @@
+"""What we ship: one check per requirement, in the module of its area."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from hypothesis.strategies import SearchStrategy
+
+from conformance.evidence import Evidence
+from conformance.probe import Gather, Probe
+
+__all__ = ["Check", "Drawn", "check", "load"]
+
+Decide = Callable[[Evidence], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """How a check asks with values that Hypothesis draws."""
+
+    values: Callable[[], SearchStrategy[str]]
+    examples: tuple[str, ...]
+    """Values that are always asked first: the bugs of history."""
+    ask: Callable[[Probe, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """The pair that decides one requirement.
+
+    ``gathers`` ask and bring in evidence. ``decide`` is pure: it returns when the requirement holds and otherwise
+    raises Violation, Untestable, Inapplicable or Unanswered.
+    """
+
+    requirement: str
+    gathers: Sequence[Gather]
+    decide: Decide
+    drawn: Drawn | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the check in a node id."""
+        return self.decide.__name__
+
+    @property
+    def line(self) -> int:
+        """Where it is written, counted from 0."""
+        return self.decide.__code__.co_firstlineno - 1
+
+
+def check(requirement: str, *gathers: Gather, drawn: Drawn | None = None) -> Callable[[Decide], Check]:
+    """Makes a function that decides into the check of ``requirement``."""
+
+    def wrap(decide: Decide) -> Check:
+        return Check(requirement=requirement, gathers=gathers, decide=decide, drawn=drawn)
+
+    return wrap
+
+
+@cache
+def load() -> Mapping[Path, tuple[Check, ...]]:
+    """Every check that ships with us, by the file that holds it, in the order in which it is written."""
+    found = {}
+    for path in sorted(Path(__file__).resolve().parent.glob("*.py")):
+        if path.stem != "__init__":
+            module = import_module(f"{__name__}.{path.stem}")
+            if own := tuple(value for value in vars(module).values() if isinstance(value, Check)):
+                found[path] = own
+    return found

@@ -1,0 +1,153 @@
+"""Checks of class ``browser``: what a page or a person in a browser needs before paying."""
+
+from conformance import fields
+from conformance.checks import check
+from conformance.checks.http import refusal
+from conformance.evidence import Evidence
+from conformance.exchange import Response
+from conformance.gather import (
+    MARKUP,
+    ORIGIN,
+    OTHER_ORIGIN,
+    as_browser,
+    cross_origin,
+    markup_in_query,
+    no_accept,
+    preflight,
+    spoken,
+    unpaid,
+)
+from conformance.outcome import Inapplicable, Violation
+from conformance.protocols import x402
+
+_SIMPLE = {"get", "head", "post"}
+
+
+def _across_origins(evidence: Evidence) -> None:
+    """CORS is judged where it is claimed or some answer speaks of it."""
+    answers = [e.response for e in evidence.exchanges.values() if e.response]
+    advertised = any(n.lower().startswith("access-control-allow") for answer in answers for n, _ in answer.headers)
+    if not advertised and not evidence.claimed("browser"):
+        reason = "the target does not speak CORS, and class browser is not claimed"
+        raise Inapplicable(reason)
+
+
+@check("browser.preflight", unpaid, cross_origin, preflight)
+def test_preflight(evidence: Evidence) -> None:
+    _across_origins(evidence)
+    for label in evidence.labels("preflight-"):
+        if not 200 <= (response := evidence.response(label)).status < 300:
+            raise Violation(expected="2xx without payment", received=response.shown(), exchange=label)
+
+
+@check("browser.preflight-allows-payment", unpaid, cross_origin, preflight)
+def test_preflight_allows_payment(evidence: Evidence) -> None:
+    _across_origins(evidence)
+    for label in evidence.labels("preflight-"):
+        response, version = evidence.response(label), int(label.removeprefix("preflight-v"))
+        if not 200 <= response.status < 300:
+            continue
+        allowed = fields.tokens(response.values("access-control-allow-headers"))
+        field, method = x402.PAYMENT[version].lower(), evidence.endpoint.method.lower()
+        if field not in allowed and not ("*" in allowed and not _credentials(response)):
+            raise _lacks(field, "access-control-allow-headers", allowed, label)
+        methods = fields.tokens(response.values("access-control-allow-methods"))
+        if method not in _SIMPLE | methods and not ("*" in methods and not _credentials(response)):
+            raise _lacks(method.upper(), "access-control-allow-methods", methods, label)
+
+
+@check("browser.exposes-offer", unpaid, cross_origin, preflight)
+def test_exposes_offer(evidence: Evidence) -> None:
+    _across_origins(evidence)
+    response = refusal(evidence, "cross-origin")
+    exposed = fields.tokens(response.values("access-control-expose-headers"))
+    for name in ("payment-required", "www-authenticate"):
+        if response.values(name) and name not in exposed and not ("*" in exposed and not _credentials(response)):
+            raise _lacks(name, "access-control-expose-headers", exposed, "cross-origin")
+
+
+@check("browser.refusal-names-origin", unpaid, cross_origin, preflight)
+def test_refusal_names_origin(evidence: Evidence) -> None:
+    _across_origins(evidence)
+    response = refusal(evidence, "cross-origin")
+    if (allowed := response.value("access-control-allow-origin")) not in {"*", ORIGIN}:
+        raise Violation(
+            expected=f"* or {ORIGIN}",
+            received=allowed or "none",
+            at="Access-Control-Allow-Origin",
+            exchange="cross-origin",
+        )
+
+
+@check("browser.no-credentials-for-any-origin", unpaid, cross_origin)
+def test_no_credentials_for_any_origin(evidence: Evidence) -> None:
+    answers = {ORIGIN: evidence.response("cross-origin"), OTHER_ORIGIN: evidence.response("other-origin")}
+    echoed = [answer.value("access-control-allow-origin") == origin for origin, answer in answers.items()]
+    if all(echoed) and any(_credentials(answer) for answer in answers.values()):
+        raise Violation(
+            expected="credentials for origins that the server knows",
+            received=f"Access-Control-Allow-Credentials: true for {ORIGIN} and for {OTHER_ORIGIN}",
+            at="Access-Control-Allow-Origin",
+            exchange="other-origin",
+        )
+
+
+def _credentials(response: Response) -> bool:
+    return (response.value("access-control-allow-credentials") or "").lower() == "true"
+
+
+def _lacks(name: str, field: str, given: frozenset[str], label: str) -> Violation:
+    return Violation(expected=name, received=", ".join(sorted(given)) or "nothing", at=field.title(), exchange=label)
+
+
+@check("browser.offer-for-browsers", unpaid, as_browser)
+def test_offer_for_browsers(evidence: Evidence) -> None:
+    plain, response = refusal(evidence), evidence.response("browser")
+    if response.status != 402:
+        raise Violation(expected="402 as for any client", received=response.shown(), exchange="browser")
+    for name in ("payment-required", "www-authenticate"):
+        if plain.values(name) and not response.values(name):
+            raise Violation(expected="the challenge that other clients get", received="none", at=name, exchange="browser")
+
+
+@check("browser.vary", unpaid, as_browser)
+def test_vary(evidence: Evidence) -> None:
+    plain, response = refusal(evidence), evidence.response("browser")
+    if plain.media_type() == response.media_type():
+        return
+    for label, answer in (("unpaid", plain), ("browser", response)):
+        directives = fields.cache_control(answer.values("cache-control"))
+        storable = "no-store" not in directives and (
+            "public" in directives or any(int(directives.get(n) or 0) for n in ("max-age", "s-maxage"))
+        )
+        if storable and not {"accept", "*"} & fields.tokens(answer.values("vary")):
+            raise Violation(
+                expected="Vary: Accept on a storable answer whose form depends on Accept",
+                received=f"Vary: {answer.value('vary') or 'none'}, Cache-Control: {answer.value('cache-control')}",
+                at="Vary",
+                exchange=label,
+            )
+
+
+@check("browser.markup-escaped", unpaid, markup_in_query)
+def test_markup_escaped(evidence: Evidence) -> None:
+    refusal(evidence)
+    response = evidence.response("markup")
+    if response.media_type() in {"text/html", "application/xhtml+xml"} and MARKUP in response.text():
+        raise Violation(expected="markup from the query escaped", received=MARKUP, at="body", exchange="markup")
+
+
+@check("browser.offer-without-accept", unpaid, no_accept)
+def test_offer_without_accept(evidence: Evidence) -> None:
+    plain, response = refusal(evidence), evidence.response("no-accept")
+    if response.status != 402:
+        raise Violation(expected="402 as with Accept: */*", received=response.shown(), exchange="no-accept")
+    if evidence.endpoint.protocol is None:
+        return
+    expected = spoken(evidence.endpoint.versions, plain)
+    if missing := [version for version in expected if version not in spoken((), response)]:
+        raise Violation(
+            expected=f"the version {missing[0]} offer that Accept: */* gets",
+            received=f"{response.media_type() or 'no content type'} without it",
+            exchange="no-accept",
+        )

@@ -1,0 +1,172 @@
+"""What checks ask: each gather sends its requests once, and every check that names it sees the answers."""
+
+from urllib.parse import urljoin, urlsplit
+
+from conformance.exchange import Response
+from conformance.fields import links
+from conformance.probe import Probe, request_to
+from conformance.protocols import x402
+
+__all__ = [
+    "EVIL_HOST",
+    "FREE_PATHS",
+    "MARKUP",
+    "ORIGIN",
+    "OTHER_ORIGIN",
+    "again",
+    "as_browser",
+    "conditional",
+    "cross_origin",
+    "free_paths",
+    "head",
+    "linked",
+    "loopback",
+    "markup_in_query",
+    "no_accept",
+    "paid",
+    "plain_http",
+    "preflight",
+    "spoofed_host",
+    "spoken",
+    "strangers",
+    "unknown_path",
+    "unpaid",
+]
+
+ORIGIN = "https://shop.example"
+OTHER_ORIGIN = "https://other.example"
+EVIL_HOST = "evil.example"
+MARKUP = "</script><b id=conformance>"
+FREE_PATHS = ("/robots.txt", "/favicon.ico", "/sitemap.xml", "/.well-known/security.txt", "/openapi.json")
+_BROWSER = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+}
+
+
+def loopback(url: str) -> bool:
+    """Whether ``url`` names this machine: exempt from rules about https."""
+    host = urlsplit(url).hostname or ""
+    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
+
+
+def spoken(versions: tuple[int, ...], response: Response) -> tuple[int, ...]:
+    """The x402 versions that an endpoint is judged by: those declared and those that its answer advertises.
+
+    With neither, it is a version 2 endpoint that lost its header.
+    """
+    return tuple(sorted({*versions, *x402.advertised(response)})) or (2,)
+
+
+def unpaid(probe: Probe) -> None:
+    """The plain request of someone who has not paid."""
+    probe.ask("unpaid")
+
+
+def again(probe: Probe) -> None:
+    """The same request once more."""
+    probe.gather(unpaid)
+    probe.ask("again")
+
+
+def paid(probe: Probe) -> None:
+    """The same request from the identity that gets the protected answer."""
+    if probe.endpoint and probe.endpoint.paid_identity:
+        probe.ask("paid", identity=probe.endpoint.paid_identity)
+
+
+def as_browser(probe: Probe) -> None:
+    """The request as a browser sends it when a person follows a link."""
+    probe.ask("browser", headers=_BROWSER)
+
+
+def markup_in_query(probe: Probe) -> None:
+    """A browser's request with markup in its query, percent-encoded as browsers do."""
+    probe.ask("markup", headers=_BROWSER, query={"conformance": MARKUP})
+
+
+def no_accept(probe: Probe) -> None:
+    """The request of a client that states no preference."""
+    probe.ask("no-accept", without=("Accept",))
+
+
+def strangers(probe: Probe) -> None:
+    """The plain request under another name, and with a cookie that means nothing."""
+    probe.ask("stranger-agent", headers={"User-Agent": "curl/8.5.0"})
+    probe.ask("stranger-cookie", headers={"Cookie": "visitor=conformance"})
+
+
+def cross_origin(probe: Probe) -> None:
+    """The request as a script of another origin sends it, from two origins."""
+    probe.ask("cross-origin", headers={"Origin": ORIGIN})
+    probe.ask("other-origin", headers={"Origin": OTHER_ORIGIN})
+
+
+def preflight(probe: Probe) -> None:
+    """What a browser asks before it lets a script pay, for each version that is spoken; without any credential."""
+    probe.gather(unpaid)
+    endpoint, answer = probe.endpoint, probe.kept["unpaid"].response
+    if endpoint is None or answer is None:
+        return
+    url = request_to(probe.profile, endpoint).url
+    for version in spoken(endpoint.versions, answer) if endpoint.protocol else ():
+        fields = {
+            "Origin": ORIGIN,
+            "Access-Control-Request-Method": endpoint.method,
+            "Access-Control-Request-Headers": x402.PAYMENT[version].lower(),
+        }
+        probe.ask(f"preflight-v{version}", method="OPTIONS", url=url, headers=fields)
+
+
+def head(probe: Probe) -> None:
+    """HEAD on the same resource, read on after the header section for content that does not belong there."""
+    if probe.endpoint and probe.endpoint.method == "GET":
+        probe.ask("head", method="HEAD", raw=True)
+
+
+def conditional(probe: Probe) -> None:
+    """The unpaid request under a precondition that fails, and with the entity tag of the refusal if it has one."""
+    probe.gather(unpaid)
+    probe.ask("conditional-any", headers={"If-None-Match": "*"})
+    answer = probe.kept["unpaid"].response
+    if answer and (tag := answer.value("etag")):
+        probe.ask("conditional-etag", headers={"If-None-Match": tag})
+
+
+def spoofed_host(probe: Probe) -> None:
+    """The unpaid request under a host name that is not the target's, said in two ways."""
+    probe.ask("host", headers={"Host": EVIL_HOST})
+    probe.ask("forwarded-host", headers={"X-Forwarded-Host": EVIL_HOST})
+
+
+def linked(probe: Probe) -> None:
+    """The payment links of the refusal, as far as they lie on the target or its helpers."""
+    probe.gather(unpaid)
+    exchange = probe.kept["unpaid"]
+    if exchange.response is None:
+        return
+    for link in links(exchange.response.values("link")):
+        url = urljoin(exchange.request.url, link.target)
+        if "payment" in link.relations and urlsplit(url).netloc in probe.wire.hosts:
+            probe.ask(f"link {link.target}", method="GET", url=url)
+
+
+def unknown_path(probe: Probe) -> None:
+    """A path that no API has."""
+    probe.ask("unknown-path", path="/conformance-no-such-path")
+
+
+def free_paths(probe: Probe) -> None:
+    """The paths by which robots and clients find their way, unless the profile lists one as an endpoint."""
+    own = {endpoint.path.partition("?")[0] for endpoint in probe.profile.endpoints}
+    for path in FREE_PATHS:
+        if path not in own:
+            probe.ask(f"free {path}", path=path)
+
+
+def plain_http(probe: Probe) -> None:
+    """The first endpoint over http, where the target is an https origin on its usual port."""
+    parts = urlsplit(probe.profile.target.base_url)
+    if parts.scheme == "https" and parts.port in {None, 443} and not loopback(probe.profile.target.base_url):
+        url = request_to(probe.profile, probe.profile.endpoints[0]).url
+        probe.ask("plain-http", url=f"http://{parts.hostname}{url.partition(parts.netloc)[2]}")

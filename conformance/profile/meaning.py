@@ -1,0 +1,173 @@
+"""What is wrong with a profile that a schema cannot see: references, syntaxes, claims that nothing can show."""
+
+import datetime as dt
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from conformance import selector
+from conformance.profile.fault import Fault
+from conformance.profile.model import ANONYMOUS
+from conformance.profile.place import At, value_at
+from conformance.profile.refusal import did_you_mean
+from conformance.profile.shape import kinds
+
+__all__ = ["broken", "contradictions", "unshowable"]
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_START_PLACEHOLDERS = ("port", "facilitator", "python")
+_URLS: tuple[At, ...] = (("target", "base_url"), ("facilitator", "url"), ("openapi", "url"))
+_FAMILIES = ("paywall", "credits", "decline")
+# Claimed class -> the part of a profile without which nothing can show it.
+_PARTS = {"idempotency": "idempotency", "flows": "flow", "openapi": "openapi"}
+
+_IDENTITY = "[identity.NAME] table"
+
+
+def broken(document: dict[str, Any]) -> Iterator[Fault]:
+    """Values that cannot be used as what they are: selectors, expressions, values that JSON does not have."""
+    found = {at: says for at, kind, value in kinds(document) if (says := _unusable(kind, value)) is not None}
+    # A table fails with its innermost part; the sentence about that part is the better one.
+    yield from (
+        Fault(at=at, says=f"cannot be used: {says}")
+        for at, says in found.items()
+        if not any(other != at and other[: len(at)] == at for other in found)
+    )
+    yield from _not_json(document, ())
+
+
+def contradictions(document: dict[str, Any]) -> Iterator[Fault]:
+    """Parts of ``document`` that do not fit together; tolerant of parts that do not fit the schema."""
+    yield from _twice(document)
+    yield from _references(document)
+    yield from _placeholders(document)
+    for at in _URLS:
+        if isinstance(url := value_at(document, at), str) and re.match(r"[^/]*//[^/?#]*@", url):
+            yield Fault(at=at, says='holds a user name or password; take it out and send { env = "NAME" } in a header')
+    for at, kind, value in kinds(document):
+        if kind != "amount" or not isinstance(value, dict):
+            continue
+        low, high = _units(value.get("min")), _units(value.get("max"))
+        if low is not None and high is not None and low > high:
+            yield Fault(at=at, says=f"has min {low} above max {high}; exchange them")
+
+
+def unshowable(document: dict[str, Any]) -> Iterator[Fault]:
+    """Claimed classes that no part of ``document`` can show."""
+    endpoints = document["endpoint"]
+    offers = any(endpoint.get("protocol") == "x402" for endpoint in endpoints)
+    used = {name for endpoint in endpoints for name in endpoint.get("answers", ())}
+    families = {answer["family"] for answer in document.get("answer", ()) if answer["name"] in used}
+    for i, claimed in enumerate(document.get("claims", {}).get("classes", ())):
+        lacking = None
+        if claimed.startswith("x402/") and not offers:
+            lacking = 'no endpoint has protocol = "x402"'
+        elif claimed in _FAMILIES and claimed not in families:
+            lacking = f'no endpoint has an answer with family = "{claimed}"'
+        elif claimed in _PARTS and not document.get(_PARTS[claimed]):
+            lacking = f"there is no {'[[flow]]' if claimed == 'flows' else f'[{_PARTS[claimed]}]'}"
+        if lacking:
+            says = f'claims "{claimed}", but {lacking}; add one or take the claim away'
+            yield Fault(at=("claims", "classes", i), says=says)
+
+
+def _unusable(kind: str, value: object) -> str | None:
+    try:
+        match kind, value:
+            case "selector", _:
+                selector.parse(value)
+            case "regex", str():
+                selector.compiled_regex(value)
+            case "expression", str():
+                selector.compiled_expression(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _not_json(value: object, at: At) -> Iterator[Fault]:
+    if isinstance(value, dt.date | dt.time):
+        yield Fault(at=at, says=f"is the date or time {value}, which JSON does not have; write it as a string")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Fault(at=at, says=f"is {value}, which JSON does not have; write a finite number")
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for part, member in members:
+        yield from _not_json(member, (*at, part))
+
+
+def _entries(document: dict[str, Any], key: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    entries = document.get(key)
+    yield from ((i, e) for i, e in enumerate(entries if isinstance(entries, list) else ()) if isinstance(e, dict))
+
+
+def _names(document: dict[str, Any], key: str) -> list[str]:
+    return [entry["name"] for _, entry in _entries(document, key) if isinstance(entry.get("name"), str)]
+
+
+def _twice(document: dict[str, Any]) -> Iterator[Fault]:
+    for key in ("answer", "endpoint", "flow"):
+        for name, count in Counter(_names(document, key)).items():
+            if count > 1:
+                yield Fault(at=(key,), says=f"has the name {_quoted(name)} {count} times; give each its own")
+
+
+def _references(document: dict[str, Any]) -> Iterator[Fault]:
+    table = document.get("identity")
+    identities = {ANONYMOUS, *(table if isinstance(table, dict) else ())}
+    answers, endpoints = _names(document, "answer"), _names(document, "endpoint")
+    for i, endpoint in _entries(document, "endpoint"):
+        for key in ("identity", "paid_identity"):
+            yield from _reference(endpoint.get(key), identities, ("endpoint", i, key), _IDENTITY)
+        named = endpoint.get("answers")
+        for k, name in enumerate(named if isinstance(named, list) else ()):
+            yield from _reference(name, answers, ("endpoint", i, "answers", k), "[[answer]]")
+    for i, flow in _entries(document, "flow"):
+        yield from _reference(flow.get("endpoint"), endpoints, ("flow", i, "endpoint"), "[[endpoint]]")
+        yield from _reference(flow.get("identity"), identities, ("flow", i, "identity"), _IDENTITY)
+    observe = document.get("observe")
+    for name, probe in observe.items() if isinstance(observe, dict) else ():
+        if isinstance(probe, dict):
+            yield from _reference(probe.get("identity"), identities, ("observe", name, "identity"), _IDENTITY)
+
+
+def _reference(name: object, known: Collection[str], at: At, what: str) -> Iterator[Fault]:
+    if isinstance(name, str) and name not in known:
+        listed = ", ".join(sorted(known)) or "none"
+        hint = did_you_mean(name, known)
+        yield Fault(at=at, says=f"is {_quoted(name)}, and there is no {what} of this name; {hint}known are: {listed}")
+
+
+def _placeholders(document: dict[str, Any]) -> Iterator[Fault]:
+    url, start = value_at(document, ("target", "base_url")), value_at(document, ("target", "start"))
+    at: At = ("target", "base_url")
+    for word in dict.fromkeys(_PLACEHOLDER.findall(url) if isinstance(url, str) else ()):
+        if word != "port":
+            yield Fault(at=at, says=f"has the unknown placeholder {{{word}}}; known is {{port}}")
+        elif not isinstance(start, dict):
+            says = "has {port}, and there is no [target.start] that it would be given to; add one or write the port"
+            yield Fault(at=at, says=says)
+    known = ", ".join(f"{{{word}}}" for word in _START_PLACEHOLDERS)
+    for at, text in _start_texts(start):
+        for word in dict.fromkeys(_PLACEHOLDER.findall(text)):
+            if word not in _START_PLACEHOLDERS:
+                yield Fault(at=at, says=f"has the unknown placeholder {{{word}}}; known are {known}")
+
+
+def _start_texts(start: object) -> Iterator[tuple[At, str]]:
+    if not isinstance(start, dict):
+        return
+    env = start.get("env")
+    texts: dict[At, object] = {(key,): start.get(key) for key in ("command", "cwd", "ready")}
+    texts |= {("env", key): value for key, value in env.items()} if isinstance(env, dict) else {}
+    yield from ((("target", "start", *at), text) for at, text in texts.items() if isinstance(text, str))
+
+
+def _units(money: object) -> int | None:
+    return int(money) if isinstance(money, str) and re.fullmatch(r"[0-9]{1,78}", money) else None
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)

@@ -1,0 +1,33 @@
+"""x402, versions 1 and 2: what a server offers, read strictly and leniently.
+
+Sources: x402-specification-v1.md and -v2.md, transports-v1/http.md and transports-v2/http.md.
+"""
+
+from conformance.protocols.x402.networks import Domain, caip2, domain_of, is_evm
+from conformance.protocols.x402.offer import (
+    CHALLENGE,
+    PAYMENT,
+    Malformed,
+    Offer,
+    Way,
+    advertised,
+    from_body,
+    from_header,
+    standard_base64,
+)
+
+__all__ = [
+    "CHALLENGE",
+    "PAYMENT",
+    "Domain",
+    "Malformed",
+    "Offer",
+    "Way",
+    "advertised",
+    "caip2",
+    "domain_of",
+    "from_body",
+    "from_header",
+    "is_evm",
+    "standard_base64",
+]

@@ -1,0 +1,231 @@
+"""The report: what was asked, what came of it, the verdict, and the evidence, as one JSON document."""
+
+import datetime
+import hashlib
+import json
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from conformance.catalogue import Edition
+from conformance.exchange import Exchange
+from conformance.known import KnownFailure, KnownFailures
+from conformance.outcome import Outcome, Verdict, reduce
+from conformance.profile import Profile
+from conformance.run import Result, Row, unjudged
+
+__all__ = ["Report", "conclude", "write"]
+
+_POOLED = 512
+_WORST = (
+    Outcome.VIOLATED,
+    Outcome.ERROR,
+    Outcome.UNTESTABLE,
+    Outcome.UNMET,
+    Outcome.PASSED,
+    Outcome.INAPPLICABLE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One concluded run."""
+
+    profile: Profile
+    edition: Edition
+    verdict: Verdict
+    rows: tuple[Row, ...]
+    results: Mapping[tuple[str, str], Result]
+    """By requirement id and endpoint name; a row without a result did not run."""
+    classes: Mapping[str, Verdict]
+    unjudged: Mapping[str, str]
+    """Class -> why this run does not judge it."""
+    unasked: tuple[str, ...]
+    """Parts of the profile for which there is no check yet."""
+    reservations: tuple[str, ...]
+    """Why the run as a whole cannot be conformant."""
+    known: Mapping[tuple[str, str], KnownFailure]
+    """The failing rows that a live known failure covers."""
+    stale: tuple[str, ...]
+    acceptable: bool
+    """Whether a pipeline may go on: exit status 0."""
+    sanity: Mapping[str, Exchange]
+    began: float
+    ended: float
+    """Seconds since the epoch."""
+    command: str
+
+    def count(self, outcome: Outcome) -> int:
+        """How many rows came to ``outcome``."""
+        return sum(result.outcome is outcome for result in self.results.values())
+
+    @property
+    def not_run(self) -> int:
+        """How many scored rows did not run."""
+        return sum(row.key not in self.results for row in self.rows)
+
+
+def conclude(
+    *,
+    profile: Profile,
+    edition: Edition,
+    rows: tuple[Row, ...],
+    results: Iterable[Result],
+    sanity: Mapping[str, Exchange],
+    reservations: Sequence[str],
+    failures: KnownFailures,
+    began: float,
+    command: str,
+) -> Report:
+    """The report on ``results``, judged against every row that the edition scores and not against what ran."""
+    found: dict[tuple[str, str], Result] = {}
+    for result in results:
+        key = (result.requirement, result.endpoint)
+        if key not in found or _WORST.index(result.outcome) < _WORST.index(found[key].outcome):
+            found[key] = result
+    held = [*reservations, *_shortfalls(profile, edition, found)]
+    ended = datetime.datetime.now(datetime.UTC)
+    failing = {key: r for key, r in found.items() if r.outcome in {Outcome.VIOLATED, Outcome.UNMET}}
+    live = failures.live(ended.date())
+    known = {key: entry for key in failing for entry in live if entry.covers(*key)}
+    stale = failures.stale(failing, ended.date())
+    judged = {row.requirement.cls for row in rows}
+    verdict = _verdict(rows, found, held)
+    beside = _verdict([row for row in rows if row.key not in known], found, held)
+    return Report(
+        profile=profile,
+        edition=edition,
+        verdict=verdict,
+        rows=rows,
+        results=found,
+        classes={
+            cls: _verdict([row for row in rows if row.requirement.cls == cls], found, held)
+            for cls in edition.classes
+            if cls in judged
+        },
+        unjudged=unjudged(profile, edition),
+        unasked=_unasked(profile),
+        reservations=tuple(held),
+        known=known,
+        stale=tuple(stale),
+        acceptable=beside is Verdict.CONFORMANT and not stale,
+        sanity=sanity,
+        began=began,
+        ended=ended.timestamp(),
+        command=command,
+    )
+
+
+def _verdict(rows: Iterable[Row], found: Mapping[tuple[str, str], Result], held: Sequence[str]) -> Verdict:
+    outcomes = [(row.requirement.level, found[row.key].outcome if row.key in found else None) for row in rows]
+    return reduce(outcomes, reservations=held)
+
+
+def _shortfalls(
+    profile: Profile, edition: Edition, found: Mapping[tuple[str, str], Result]
+) -> Iterable[str]:
+    if not any(result.outcome is Outcome.PASSED for result in found.values()):
+        yield "nothing that was asked held, or nothing was asked"
+    for name, floor in edition.floors.items():
+        if (given := getattr(profile.limits, name)) < floor:
+            yield f"limits.{name} is {given}; edition {edition.name} asks for {floor} at least"
+    if profile.claims is not None:
+        for cls in profile.claims.classes:
+            if not edition.classes.get(cls):
+                yield f'class "{cls}" is claimed, and this version has no checks for it yet'
+
+
+def _unasked(profile: Profile) -> tuple[str, ...]:
+    parts = {
+        "facilitator": "facilitator" in profile.document,
+        "payer": profile.payer.key is not None,
+        "budget": bool(profile.budgets),
+        "idempotency": profile.idempotency is not None,
+        "observe": bool(profile.observe),
+        "flow": bool(profile.flows),
+        "openapi": profile.openapi is not None,
+        "certificate": profile.certificate is not None,
+        "answer": bool(profile.answers),
+        "endpoint.witness": any(endpoint.witness for endpoint in profile.endpoints),
+        "endpoint.failing": any(endpoint.failing for endpoint in profile.endpoints),
+        "endpoint.slow": any(endpoint.slow for endpoint in profile.endpoints),
+    }
+    return tuple(part for part, given in parts.items() if given)
+
+
+def write(report: Report, path: Path) -> None:
+    """Writes ``report`` as JSON; raises OSError where the file cannot be written."""
+    path.write_text(json.dumps(to_json(report), ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as ``schemas/report.schema.json`` has it."""
+    bodies: dict[str, dict[str, str]] = {}
+    exchanges = {key: e for result in report.results.values() for key, e in result.exchanges.items()}
+    profile = report.profile
+    return {
+        "report": "urn:pytest-402:report",
+        "suite": {name: metadata.version(name) for name in ("pytest-402", "pytest", "hypothesis", "httpx")}
+        | {"python": platform.python_version()},
+        "edition": report.edition.name,
+        "profile": {
+            "name": profile.name,
+            "shipped": profile.shipped,
+            "document": profile.document,
+            "origins": [{"key": origin.key, "source": origin.source} for origin in profile.origins],
+        },
+        "began": _moment(report.began),
+        "ended": _moment(report.ended),
+        "verdict": str(report.verdict),
+        "acceptable": report.acceptable,
+        "reservations": list(report.reservations),
+        "classes": {cls: str(verdict) for cls, verdict in report.classes.items()},
+        "unjudged": dict(report.unjudged),
+        "unasked": list(report.unasked),
+        "known_failures": [
+            {"requirement": key[0], "endpoint": key[1], "reason": entry.reason, "link": entry.link,
+             "expires": entry.expires.isoformat()}
+            for key, entry in report.known.items()
+        ],
+        "stale": list(report.stale),
+        "counts": dict(Counter(str(r.outcome) for r in report.results.values())) | {"not run": report.not_run},
+        "results": [_row(row, report.results.get(row.key)) for row in report.rows],
+        "sanity": {when: _pooled(exchange, bodies) for when, exchange in report.sanity.items()},
+        "exchanges": {key: _pooled(exchange, bodies) for key, exchange in exchanges.items()},
+        "bodies": bodies,
+    }
+
+
+def _row(row: Row, result: Result | None) -> dict[str, Any]:
+    requirement = row.requirement
+    told: dict[str, Any] = {
+        "requirement": requirement.id,
+        "endpoint": row.endpoint,
+        "level": str(requirement.level),
+        "class": requirement.cls,
+        "statement": requirement.statement,
+        "outcome": None,
+    }
+    if result:
+        told |= {key: value for key, value in result.to_json().items() if key != "exchanges"}
+    return told
+
+
+def _pooled(exchange: Exchange, bodies: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """The exchange as JSON, a long body by its digest: many answers carry the same one."""
+    told = exchange.to_json()
+    for half in ("request", "response"):
+        body = told.get(half, {}).get("body")
+        if body and sum(map(len, body.values())) > _POOLED:
+            digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
+            bodies[digest] = body
+            told[half]["body"] = {"sha256": digest}
+    return told
+
+
+def _moment(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,158 @@
+"""The story of a run for a terminal: grouped by requirement, worst first, each finding with what proves it."""
+
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from conformance.catalogue import Edition, Requirement, Source
+from conformance.outcome import Outcome, Verdict
+from conformance.profile import Profile
+from conformance.report.document import Report
+from conformance.run import Result
+from conformance.target import Process
+
+__all__ = ["header", "last_line", "printable", "summary"]
+
+_TOLD = (Outcome.VIOLATED, Outcome.ERROR, Outcome.UNMET)
+_WIDTH = 116
+
+
+def printable(text: str) -> str:
+    """``text`` without control characters: what a target sends does not steer a terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def header(profile: Profile, edition: Edition, process: Process | None) -> list[str]:
+    """Which profile won, which target it names, and where each value came from that its file does not hold."""
+    origin = "shipped with pytest-402" if profile.shipped else str(profile.path)
+    lines = [f"conformance: {profile.target.name}, profile {profile.name} ({origin}), edition {edition.name}"]
+    where = printable(profile.target.base_url)
+    lines.append(f"target: {where}" + (f", started by us: {process.command}" if process else ""))
+    lines += [f"  {origin.key}: {origin.source}" for origin in profile.origins]
+    return lines
+
+
+def last_line(report: Report) -> str:
+    """The verdict in one line."""
+    counts = ", ".join(
+        f"{n} {word}"
+        for word, n in [*((str(o), report.count(o)) for o in Outcome), ("not run", report.not_run)]
+        if n
+    )
+    known = sum(report.results[key].outcome is Outcome.VIOLATED for key in report.known)
+    note = f" ({known} known failure{'s' if known != 1 else ''})" if known else ""
+    word = f"{report.verdict}{note if report.verdict is Verdict.NOT_CONFORMANT else ''}"
+    classes = ", ".join(report.classes) or "no class"
+    left = ", ".join(report.unjudged)
+    return f"{word}: {counts}; judged {classes}" + (f"; not judged {left}" if left else "")
+
+
+def summary(report: Report) -> Iterator[str]:
+    """Every line of the story."""
+    requirements = {row.requirement.id: row.requirement for row in report.rows}
+    by_outcome: dict[Outcome, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for row in report.rows:
+        if result := report.results.get(row.key):
+            by_outcome[result.outcome][row.requirement.id].append(result)
+    for outcome in _TOLD:
+        for id, results in by_outcome[outcome].items():
+            yield from _story(requirements[id], results, report)
+    notes = [r for found in by_outcome[Outcome.PASSED].values() for r in found if r.finding]
+    if notes:
+        yield ""
+        yield "notes (nothing here counts against the target)"
+        for note in notes:
+            yield f"  {note.requirement}{_place(note)}: {_told(note)}"
+    yield from _unasked(by_outcome, report)
+    yield from _classes(report)
+
+
+def _story(requirement: Requirement, results: list[Result], report: Report) -> Iterator[str]:
+    outcome = results[0].outcome
+    yield ""
+    yield f"{str(outcome).upper()}  {requirement.id}  {requirement.level}"
+    yield f"  {requirement.statement}"
+    by_finding: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        by_finding[_told(result)].append(result)
+    for same in by_finding.values():
+        first, finding = same[0], same[0].finding
+        yield f"  at        {', '.join(result.endpoint or 'the target' for result in same)}"
+        if finding and finding.expected:
+            yield from _wrapped("expected", finding.expected)
+            yield from _wrapped("received", finding.received + (f" ({finding.at})" if finding.at else ""))
+        if finding and finding.reason:
+            yield from _wrapped("reason", finding.reason)
+        for result in same:
+            if entry := report.known.get((result.requirement, result.endpoint)):
+                yield from _wrapped("known", f"{entry.reason} {entry.link} (until {entry.expires})")
+        if finding and (key := first.evidence and first.evidence[-1].get(finding.exchange)):
+            yield f"  again     {printable(first.exchanges[key].request.curl())}"
+    for source in requirement.sources:
+        yield from _source(source)
+
+
+def _source(source: Source) -> Iterator[str]:
+    title = f"{source.title}, {source.section}" if source.section else source.title
+    yield from _wrapped("source", f"{title}: “{source.quote}”" if source.quote else title)
+    if source.url:
+        yield f"            {source.url}"
+
+
+def _unasked(by_outcome: dict[Outcome, dict[str, list[Result]]], report: Report) -> Iterator[str]:
+    lines: list[str] = []
+    for outcome in (Outcome.UNTESTABLE, Outcome.INAPPLICABLE):
+        groups: dict[str, Counter[str]] = defaultdict(Counter)
+        for results in by_outcome[outcome].values():
+            for result in results:
+                finding = result.finding
+                because = f"because of {finding.cause}" if finding and finding.cause else _told(result)
+                groups[because][result.requirement] += 1
+        for because, ids in groups.items():
+            lines.append(f"  {outcome:<13} {because}")
+            lines += textwrap.wrap(
+                ", ".join(ids), _WIDTH, initial_indent=" " * 16, subsequent_indent=" " * 16, break_on_hyphens=False
+            )
+    if report.not_run:
+        lines.append(f"  not run       {report.not_run} of {len(report.rows)} scored rows")
+    if report.unasked:
+        lines.append(f"  no check yet  for these parts of the profile: {', '.join(report.unasked)}")
+    if lines:
+        yield ""
+        yield "not asked, and why"
+        yield from lines
+
+
+def _classes(report: Report) -> Iterator[str]:
+    yield ""
+    for cls, verdict in report.classes.items():
+        rows = [row for row in report.rows if row.requirement.cls == cls]
+        counts = Counter(
+            str(report.results[row.key].outcome) if row.key in report.results else "not run" for row in rows
+        )
+        yield f"{cls:<12} {verdict:<15} {', '.join(f'{n} {word}' for word, n in counts.most_common())}"
+    for cls, why in report.unjudged.items():
+        yield f"{cls:<12} {'not judged':<15} {why}"
+    for reservation in report.reservations:
+        yield f"incomplete: {printable(reservation)}"
+    for stale in report.stale:
+        yield f"known failure is stale: {stale}"
+
+
+def _place(result: Result) -> str:
+    return f" [{result.endpoint}]" if result.endpoint else ""
+
+
+def _told(result: Result) -> str:
+    finding = result.finding
+    if finding is None:
+        return ""
+    if finding.expected:
+        return printable(f"expected {finding.expected}, received {finding.received} ({finding.at})")
+    return printable(finding.reason)
+
+
+def _wrapped(word: str, text: str) -> Iterator[str]:
+    yield from textwrap.wrap(
+        printable(text), _WIDTH, initial_indent=f"  {word:<9} ", subsequent_indent=" " * 12, break_on_hyphens=False
+    )

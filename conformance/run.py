@@ -1,0 +1,244 @@
+"""One run: which rows an edition scores at a profile's endpoints, and what each of them comes to."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+
+from conformance import catalogue, checks
+from conformance.catalogue import Edition, Level, Requirement
+from conformance.checks import Check, Drawn
+from conformance.evidence import Evidence
+from conformance.exchange import Exchange
+from conformance.outcome import Finding, Inapplicable, Outcome, Unanswered, Untestable, Violation
+from conformance.probe import Probe
+from conformance.profile import Endpoint, Profile
+from conformance.wire import Wire
+
+__all__ = ["Result", "Row", "Run", "concerned", "decided", "rows", "unjudged"]
+
+CLASS_OF_FAMILY = frozenset({"paywall", "credits", "decline"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One requirement at one endpoint: the unit that is scored."""
+
+    requirement: Requirement
+    endpoint: str
+    """The endpoint's name; empty for a requirement on the whole target."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Requirement id and endpoint name."""
+        return (self.requirement.id, self.endpoint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a row came to, and all that this rests on."""
+
+    requirement: str
+    endpoint: str
+    outcome: Outcome
+    finding: Finding | None
+    """None for a requirement that simply holds; beside ``passed``, a note on a MAY."""
+    evidence: tuple[Mapping[str, str], ...]
+    """For each time it was asked: label -> key in ``exchanges``."""
+    exchanges: Mapping[str, Exchange]
+    took: float
+    """Seconds."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as a JSON object, its exchanges included."""
+        return {
+            "requirement": self.requirement,
+            "endpoint": self.endpoint,
+            "outcome": str(self.outcome),
+            "finding": {k: v for k in Finding.__slots__ if (v := getattr(self.finding, k))} if self.finding else None,
+            "evidence": [dict(labels) for labels in self.evidence],
+            "exchanges": {key: exchange.to_json() for key, exchange in self.exchanges.items()},
+            "took": round(self.took, 4),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Result":
+        """The result that ``to_json`` wrote."""
+        return cls(
+            requirement=document["requirement"],
+            endpoint=document["endpoint"],
+            outcome=Outcome(document["outcome"]),
+            finding=document["finding"] and Finding(**document["finding"]),
+            evidence=tuple(document["evidence"]),
+            exchanges={key: Exchange.from_json(value) for key, value in document["exchanges"].items()},
+            took=document["took"],
+        )
+
+
+def rows(profile: Profile, edition: Edition) -> tuple[Row, ...]:
+    """Every row that the edition scores at this profile, in catalogue order."""
+    left_out = unjudged(profile, edition)
+    known = catalogue.load().requirements
+    scored = {id for cls, ids in edition.classes.items() if cls not in left_out for id in ids}
+    return tuple(
+        Row(requirement=requirement, endpoint=name)
+        for requirement in known.values()
+        if requirement.id in scored
+        for name in _places(requirement, profile)
+    )
+
+
+def unjudged(profile: Profile, edition: Edition) -> dict[str, str]:
+    """The classes that this run does not judge, and why."""
+    reasons = {}
+    for cls, ids in edition.classes.items():
+        if profile.claims is not None and cls not in profile.claims.classes:
+            reasons[cls] = "not claimed"
+        elif not ids:
+            reasons[cls] = "no checks yet in this version"
+        elif not any(concerned(cls, endpoint, profile) for endpoint in profile.endpoints):
+            reasons[cls] = "no endpoint shows it"
+    return reasons
+
+
+def concerned(cls: str, endpoint: Endpoint, profile: Profile) -> bool:
+    """Whether ``cls`` has something to say about ``endpoint``."""
+    own = [answer for answer in profile.answers if answer.name in endpoint.answers]
+    if cls.startswith("x402/"):
+        return endpoint.protocol == "x402"
+    if cls in CLASS_OF_FAMILY:
+        return any(answer.family == cls for answer in own)
+    # The HTTP rows speak of 402; a refusal declared as 403, 429, 401 or 200 is none of their business.
+    return endpoint.protocol is not None or any(402 in answer.status for answer in own)
+
+
+def _places(requirement: Requirement, profile: Profile) -> Iterator[str]:
+    names = [e.name for e in profile.endpoints if concerned(requirement.cls, e, profile)]
+    yield from names if requirement.scope == "endpoint" else [""][: len(names)]
+
+
+def _missing(requirement: Requirement, profile: Profile, endpoint: Endpoint | None) -> str:
+    """The first of its needs that the profile does not give, as a sentence; empty when all are there."""
+    if "forge" in requirement.needs and profile.target.environment == "production":
+        return 'target.environment is "production": only plain requests are sent'
+    if "terms" in requirement.needs and endpoint and not endpoint.terms:
+        return f'the profile states no terms for endpoint "{endpoint.name}"'
+    if "marker" in requirement.needs and endpoint and endpoint.marker is None:
+        return f'the profile names no marker for endpoint "{endpoint.name}"'
+    return ""
+
+
+def decided(check: Check, evidence: Evidence, level: Level) -> tuple[Outcome, Finding | None]:
+    """What ``check`` decides on ``evidence``: pure, so that anyone can decide it again."""
+    try:
+        check.decide(evidence)
+    except Violation as found:
+        return _broken(level), found.finding
+    except Untestable as found:
+        return Outcome.UNTESTABLE, found.finding
+    except Inapplicable as found:
+        return Outcome.INAPPLICABLE, found.finding
+    except Unanswered as found:
+        return Outcome.ERROR, found.finding
+    return Outcome.PASSED, None
+
+
+def _broken(level: Level) -> Outcome:
+    return {Level.MUST: Outcome.VIOLATED, Level.SHOULD: Outcome.UNMET, Level.MAY: Outcome.PASSED}[level]
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """Judges rows of one profile over one wire; a gather asks once and serves every check that names it."""
+
+    profile: Profile
+    edition: Edition
+    wire: Wire
+    place: str = "main"
+    """Which process this is, so that exchanges of two workers are told apart."""
+    _probes: dict[str, Probe] = field(default_factory=dict)
+    _checks: dict[str, Check] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._checks = {check.requirement: check for found in checks.load().values() for check in found}
+
+    def judge(self, row: Row) -> Result:
+        """Asks what the row needs and decides it."""
+        started = time.monotonic()
+        endpoint = next((e for e in self.profile.endpoints if e.name == row.endpoint), None)
+        probe = self._probes.setdefault(
+            row.endpoint, Probe(profile=self.profile, wire=self.wire, endpoint=endpoint)
+        )
+        check = self._checks[row.requirement.id]
+        shown: list[Evidence] = []
+        if reason := _missing(row.requirement, self.profile, endpoint):
+            claimed = self.profile.claims is not None
+            outcome = Outcome.UNTESTABLE if claimed else Outcome.INAPPLICABLE
+            finding: Finding | None = Finding(reason=reason)
+        elif check.drawn:
+            outcome, finding, shown = self._drawn(check, check.drawn, row.requirement.level, probe)
+        else:
+            shown = [probe.evidence(check.gathers)]
+            outcome, finding = decided(check, shown[0], row.requirement.level)
+        return self._result(row, outcome, finding, shown, time.monotonic() - started)
+
+    def _drawn(
+        self, check: Check, drawn: Drawn, level: Level, probe: Probe
+    ) -> tuple[Outcome, Finding | None, list[Evidence]]:
+        seen: list[Evidence] = []
+        broken: list[tuple[Outcome, Finding | None, Evidence]] = []
+
+        def example(value: str) -> None:
+            evidence = probe.drawn(check.gathers, lambda p: drawn.ask(p, value))
+            seen.append(evidence)
+            outcome, finding = decided(check, evidence, level)
+            if finding:
+                broken.append((outcome, finding, evidence))
+                raise _Found
+
+        test = hypothesis.given(drawn.values())(example)
+        for value in drawn.examples:
+            test = hypothesis.example(value)(test)
+        try:
+            hypothesis.settings(
+                max_examples=self.profile.limits.max_examples,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                print_blob=False,
+                report_multiple_bugs=False,
+                phases=(Phase.explicit, Phase.generate, Phase.shrink),
+                suppress_health_check=list(HealthCheck),
+            )(test)()
+        except (_Found, hypothesis.errors.Flaky):
+            # The last one broken is the smallest; a target that answers otherwise the second time did answer so once.
+            outcome, finding, evidence = broken[-1]
+            return outcome, finding, [evidence]
+        return Outcome.PASSED, None, seen
+
+    def _result(
+        self, row: Row, outcome: Outcome, finding: Finding | None, shown: list[Evidence], took: float
+    ) -> Result:
+        prefix = row.endpoint or "*"
+        keys = [{label: f"{prefix}/{label}@{self.place}" for label in evidence.exchanges} for evidence in shown]
+        exchanges = {
+            labels[label]: exchange
+            for labels, evidence in zip(keys, shown, strict=True)
+            for label, exchange in evidence.exchanges.items()
+        }
+        return Result(
+            requirement=row.requirement.id,
+            endpoint=row.endpoint,
+            outcome=outcome,
+            finding=finding,
+            evidence=tuple(keys),
+            exchanges=exchanges,
+            took=took,
+        )
+
+
+class _Found(AssertionError):  # noqa: N818 - how Hypothesis is told that an example shows something
+    pass

@@ -1,0 +1,177 @@
+"""The registry of JSON Schemas, offline, and what is wrong with a document as data.
+
+A schema is named by its path below ``schemas/`` without ``.schema.json``: ``x402/v2/payment-required``.
+Its ``$id`` is ``urn:pytest-402:`` and that name, and ``$ref`` uses the same URN. Nothing is ever fetched.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator, validators
+from jsonschema.exceptions import ValidationError
+from referencing import Registry, Resource
+from referencing.exceptions import NoSuchResource
+
+from conformance import _data
+
+__all__ = ["Problem", "named", "pointer", "problems", "shown", "type_word", "validator", "violations"]
+
+URN = "urn:pytest-402:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One place where a document does not fit its schema."""
+
+    at: tuple[str | int, ...]
+    """Path of the value in the document; for a missing or unknown member, the object that has or lacks it."""
+    keyword: str
+    """The JSON Schema keyword that does not hold."""
+    expected: str
+    """The nearest ``description`` in the schema, or the keyword in words."""
+    received: str
+    """The value and its type, shortened."""
+    member: str | None = None
+    """The missing or unknown member, for ``required`` and ``additionalProperties``."""
+    allowed: tuple[str, ...] = ()
+    """The members or words that the schema knows at this place."""
+
+
+def _pattern(_: object, pattern: str, instance: object, __: object) -> Iterator[ValidationError]:
+    # In Python "$" also matches before a final newline; in JSON Schema (ECMA 262) it does not.
+    if isinstance(instance, str) and not re.search(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+_Validator: Any = validators.extend(Draft202012Validator, {"pattern": _pattern})
+
+
+@cache
+def named(name: str) -> dict[str, Any]:
+    """The schema called ``name``; raises FileNotFoundError when we ship none of that name."""
+    loaded: dict[str, Any] = json.loads((_data.schemas() / f"{name}.schema.json").read_text("utf-8"))
+    return loaded
+
+
+@cache
+def validator(name: str) -> Any:
+    """A validator for the schema called ``name``; references resolve within our own schemas only."""
+    return _Validator(named(name), registry=_registry())
+
+
+def violations(instance: object, schema: dict[str, Any]) -> Iterator[ValidationError]:
+    """The errors of ``instance`` under a foreign 2020-12 ``schema``; a remote ``$ref`` raises, nothing is fetched."""
+    return Draft202012Validator(schema, registry=Registry()).iter_errors(instance)
+
+
+def problems(instance: object, name: str) -> tuple[Problem, ...]:
+    """What is wrong with ``instance`` under the schema called ``name``, in document order."""
+    found = {p: None for error in validator(name).iter_errors(instance) for p in _leaves(error)}
+    return tuple(sorted(found, key=lambda p: tuple(map(str, p.at))))
+
+
+def pointer(at: Iterable[str | int]) -> str:
+    """A JSON Pointer (RFC 6901) for a path."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in at)
+
+
+def type_word(value: object) -> str:
+    """The JSON type of a Python value, with its article."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case dict():
+            return "an object"
+        case _:
+            return "an array"
+
+
+@cache
+def _registry() -> Registry[Any]:
+    return Registry(retrieve=_retrieve)
+
+
+def _retrieve(uri: str) -> Resource[Any]:
+    if not uri.startswith(URN):
+        raise NoSuchResource(ref=uri)
+    return Resource.from_contents(named(uri.removeprefix(URN)))
+
+
+def _leaves(error: ValidationError) -> Iterator[Problem]:
+    """For anyOf and oneOf, the errors of the branch that came furthest; otherwise the error itself."""
+    if error.context and error.validator in {"anyOf", "oneOf"}:
+        branches: dict[object, list[ValidationError]] = {}
+        for inner in error.context:
+            branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+        deep = [b for b in branches.values() if not any(e.validator == "type" and not e.relative_path for e in b)]
+        if len(deep) == 1:
+            for inner in deep[0]:
+                yield from _leaves(inner)
+            return
+    yield _problem(error)
+
+
+def _problem(error: ValidationError) -> Problem:
+    at, schema = tuple(error.absolute_path), error.schema
+    member: str | None = None
+    allowed: tuple[str, ...] = ()
+    if isinstance(schema, dict):
+        allowed = tuple(schema.get("properties", {}))
+    if error.validator == "required":
+        member = next(name for name in error.validator_value if name not in error.instance)
+        member = _missing(error) or member
+    elif error.validator in {"additionalProperties", "unevaluatedProperties"}:
+        member = next((key for key in error.instance if key not in allowed), None)
+    elif error.validator == "enum":
+        allowed = tuple(map(str, error.validator_value))
+    return Problem(
+        at=at,
+        keyword=str(error.validator),
+        expected=_expected(error),
+        received=shown(error.instance),
+        member=member,
+        allowed=allowed,
+    )
+
+
+def _missing(error: ValidationError) -> str | None:
+    # jsonschema reports one error per missing member and names it only in the message.
+    return next((n for n in error.validator_value if error.message.startswith(repr(n))), None)
+
+
+def _expected(error: ValidationError) -> str:
+    schema = error.schema
+    if isinstance(schema, dict) and "description" in schema and error.validator not in {"required", "additionalProperties"}:
+        return str(schema["description"])
+    match error.validator:
+        case "type":
+            types = error.validator_value
+            return " or ".join(types) if isinstance(types, list) else str(types)
+        case "const":
+            return json.dumps(error.validator_value)
+        case "enum":
+            return "one of " + ", ".join(map(str, error.validator_value))
+        case "required":
+            return "the member"
+        case "additionalProperties" | "unevaluatedProperties":
+            return "no other member"
+        case _:
+            return f"{error.validator} {json.dumps(error.validator_value, default=str)}"
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """A JSON value as one short line with its type, for a sentence."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return f"{text} ({type_word(value)})" if not isinstance(value, (dict, list)) else f"{type_word(value)}: {text}"

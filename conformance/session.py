@@ -1,0 +1,251 @@
+"""A conformance run inside a pytest session: it judges, records, and has the last word on the exit status."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import hypothesis.configuration
+import pytest
+
+from conformance import catalogue, collect, known, profile, run, target
+from conformance.exchange import Exchange
+from conformance.outcome import Finding, Outcome
+from conformance.probe import request_to
+from conformance.profile import Profile, ProfileError
+from conformance.redaction import Redactor
+from conformance.report import document, terminal
+from conformance.run import Result, Row
+from conformance.wire import Wire
+
+__all__ = ["begin"]
+
+_PROPERTY = "conformance"
+
+
+def begin(config: pytest.Config) -> None:
+    """Loads the profile and registers the session; raises UsageError for a mistake of the user's."""
+    _refuse_what_cannot_be_trusted(config)
+    try:
+        loaded = profile.load(config.getoption("conformance_profile"), cwd=Path.cwd(), environ=os.environ)
+        failures = known.load(loaded)
+    except ProfileError as error:
+        raise pytest.UsageError(str(error)) from error
+    given = config.args if config.args_source is config.ArgsSource.ARGS else []
+    worker = getattr(config, "workerinput", None)
+    config.args = given if worker else collect.arguments(given)
+    for level in catalogue.Level:
+        config.addinivalue_line("markers", f"{level.lower()}: requirements of level {level}")
+    config.addinivalue_line("markers", "requirement(id, cls): the requirement that a check decides, and its class")
+    cache = getattr(config, "cache", None)
+    if cache is not None:
+        # Hypothesis litters the working directory otherwise, also without a database.
+        hypothesis.configuration.set_hypothesis_home_dir(cache.mkdir("conformance-hypothesis"))
+    session = Session(config, loaded, failures, worker)
+    config.pluginmanager.register(session, "conformance-session")
+
+
+def _refuse_what_cannot_be_trusted(config: pytest.Config) -> None:
+    if sys.flags.optimize:
+        msg = "python -O removes assertions: a conformance run is refused; run without -O and without PYTHONOPTIMIZE"
+        raise pytest.UsageError(msg)
+    for option in ("setuponly", "setupplan"):
+        if config.getoption(option, False):
+            msg = f"--{option.replace('setup', 'setup-')} asks nothing of the target: there would be no verdict"
+            raise pytest.UsageError(msg)
+    for prefix in config.getoption("conformance_only") or ():
+        ids = [r.id for r in catalogue.load().judged()]
+        if not any(id.startswith(prefix) for id in ids):
+            areas = ", ".join(sorted({id.rpartition(".")[0] for id in ids}))
+            msg = f"--conformance-only={prefix}: no requirement id begins with that; areas are {areas}"
+            raise pytest.UsageError(msg)
+
+
+class Session:
+    """One run: on the controller it starts the target and concludes, in a worker it only judges."""
+
+    def __init__(
+        self, config: pytest.Config, loaded: Profile, failures: known.KnownFailures, worker: dict[str, Any] | None
+    ) -> None:
+        self._config = config
+        self._profile = loaded
+        self._failures = failures
+        self._worker = worker
+        self._edition = catalogue.editions()[loaded.edition]
+        self._rows = run.rows(loaded, self._edition)
+        self._process: target.Process | None = None
+        self._run: run.Run | None = None
+        self._down = ""
+        self._sanity: dict[str, Exchange] = {}
+        self._results: list[Result] = []
+        self._reruns: list[str] = []
+        self._began = time.time()
+        self._report: document.Report | None = None
+
+    # Starting and stopping
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Starts the target, asks the sanity request, and makes ready to judge."""
+        if self._config.option.collectonly:
+            return
+        if self._worker:
+            self._open(self._worker["conformance_base_url"], self._worker["workerid"])
+            self._down = self._worker["conformance_down"]
+            return
+        base_url = self._profile.target.base_url
+        if how := self._profile.target.start:
+            try:
+                self._process = target.start(self._profile, how, environ=os.environ)
+            except ProfileError as error:
+                raise pytest.UsageError(str(error)) from error
+            base_url = self._process.base_url
+        self._open(base_url, "main")
+        self._down = self._sane("first")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tells a worker of pytest-xdist where the target is."""
+        node.workerinput["conformance_base_url"] = self._profile.target.base_url
+        node.workerinput["conformance_down"] = self._down
+
+    def _open(self, base_url: str, place: str) -> None:
+        self._profile = self._profile.at(base_url)
+        wire = Wire(
+            timeout=self._profile.target.timeout,
+            limits=self._profile.limits,
+            redactor=Redactor.of(self._profile.secrets),
+            hosts=frozenset({urlsplit(base_url).netloc, *self._profile.target.helpers}),
+            sanity=request_to(self._profile, self._profile.endpoints[0]),
+        )
+        self._run = run.Run(profile=self._profile, edition=self._edition, wire=wire, place=place)
+
+    def _sane(self, when: str) -> str:
+        """Asks the first endpoint's request; why the target is not there, or an empty string."""
+        if self._run is None:
+            return ""
+        wire = self._run.wire
+        exchange = wire.send(request_to(self._profile, self._profile.endpoints[0]))
+        self._sanity[when] = exchange
+        if exchange.failure:
+            return f"the target does not answer the {when} sanity request ({exchange.failure.detail})"
+        before, now = self._sanity["first"].response, exchange.response
+        if before and now and before.status != now.status:
+            return f"the target answered the sanity request {before.status} first and {now.status} at the end"
+        return ""
+
+    def pytest_unconfigure(self) -> None:
+        """Stops what was started, and says the last word."""
+        if self._run:
+            self._run.wire.close()
+        if self._process:
+            self._process.stop()
+        if self._report:
+            writer = self._config.get_terminal_writer()
+            writer.line(terminal.last_line(self._report), bold=True)
+
+    # Collecting
+
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """The folder of checks is ours."""
+        if path != collect.CHECKS:
+            return None
+        node: collect.CheckDirectory = collect.CheckDirectory.from_parent(parent, path=path, nodeid="conformance/checks")
+        only = tuple(self._config.getoption("conformance_only") or [""])
+        rows: dict[str, tuple[Row, ...]] = {}
+        for row in self._rows:
+            if row.requirement.id.startswith(only):
+                rows[row.requirement.id] = (*rows.get(row.requirement.id, ()), row)
+        node.rows, node.judge = rows, self._judge
+        return node
+
+    def _judge(self, row: Row) -> Result:
+        if self._run is None:
+            msg = "the session has not begun"
+            raise RuntimeError(msg)
+        if self._down:
+            self._run.wire.give_up(self._down)
+        return self._run.judge(row)
+
+    # Recording
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Puts the result on the report, so that it survives pytest-xdist and lands in JUnit."""
+        report = yield
+        if report.when == "call" and isinstance(item, collect.CheckItem) and item.result:
+            result, requirement = item.result, item.row.requirement
+            setattr(report, _PROPERTY, json.dumps(result.to_json()))
+            report.user_properties += [
+                ("requirement", requirement.id),
+                ("level", str(requirement.level)),
+                ("class", requirement.cls),
+                ("endpoint", result.endpoint),
+                ("outcome", str(result.outcome)),
+            ]
+            if result.outcome in {Outcome.UNMET, Outcome.UNTESTABLE, Outcome.INAPPLICABLE}:
+                report.outcome = "skipped"
+                report.wasxfail = collect.sentence(result)  # type: ignore[attr-defined]
+                report.longrepr = collect.sentence(result)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.CollectReport | pytest.TestReport
+    ) -> tuple[str, str, str] | None:
+        """Our words instead of pytest's."""
+        told = getattr(report, _PROPERTY, None)
+        if told is None or report.outcome == "rerun":
+            return None
+        outcome = json.loads(told)["outcome"]
+        letter = {"passed": ".", "violated": "F", "unmet": "u", "inapplicable": "-", "untestable": "?", "error": "E"}
+        return outcome, letter[outcome], outcome.upper()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gathers results, on the controller also those of the workers."""
+        if report.outcome == "rerun":  # type: ignore[comparison-overlap]
+            self._reruns.append(report.nodeid)
+        if told := getattr(report, _PROPERTY, None):
+            self._results.append(Result.from_json(json.loads(told)))
+
+    # Concluding
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """The verdict, the report file, the exit status."""
+        if self._worker or self._run is None or self._config.option.collectonly:
+            return
+        last = self._down or self._sane("last")
+        self._report = document.conclude(
+            profile=self._profile,
+            edition=self._edition,
+            rows=self._rows,
+            results=self._results,
+            sanity=self._sanity,
+            reservations=[*([last] if last else []), *(f"{nodeid} was run again" for nodeid in self._reruns)],
+            failures=self._failures,
+            began=self._began,
+            command=self._process.command if self._process else "",
+        )
+        if path := self._config.getoption("conformance_report"):
+            document.write(self._report, Path(path))
+        if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            session.exitstatus = pytest.ExitCode.OK if self._report.acceptable else pytest.ExitCode.TESTS_FAILED
+
+    # Telling
+
+    def pytest_report_header(self) -> list[str]:
+        """Which profile won, what it judges, and where each value came from."""
+        return terminal.header(self._profile, self._edition, self._process)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The story, grouped by requirement."""
+        if self._report:
+            for line in terminal.summary(self._report):
+                terminalreporter.write_line(line)

@@ -1,0 +1,47 @@
+"""A weather API that charges with x402 v2, as FastAPI users of the Python SDK write it: ``fastapi_v2.py PORT``."""
+
+import os
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+from x402.http import FacilitatorConfig, HTTPFacilitatorClient, PaymentOption
+from x402.http.middleware.fastapi import PaymentMiddlewareASGI
+from x402.http.types import RouteConfig
+from x402.mechanisms.evm.exact import ExactEvmServerScheme
+from x402.server import x402ResourceServer
+
+app = FastAPI()
+
+server = x402ResourceServer(HTTPFacilitatorClient(FacilitatorConfig(url=os.environ["FACILITATOR_URL"])))
+server.register("eip155:84532", ExactEvmServerScheme())
+
+routes = {
+    "GET /weather": RouteConfig(
+        accepts=[
+            PaymentOption(
+                scheme="exact",
+                pay_to="0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
+                price="$0.01",
+                network="eip155:84532",
+            )
+        ],
+        description="The weather of today",
+        mime_type="application/json",
+    )
+}
+app.add_middleware(PaymentMiddlewareASGI, routes=routes, server=server)
+
+
+@app.get("/weather")
+async def weather() -> dict[str, str | int]:
+    return {"weather": "sunny", "temperature": 70}
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]))

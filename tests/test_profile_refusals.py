@@ -1,0 +1,499 @@
+"""What is refused in a profile, and the sentence that says so."""
+
+from pathlib import Path
+
+import pytest
+
+from conformance import profile, schema
+from conformance.profile import ProfileError
+
+EDITION = 'edition = "2026.11"\n'
+TARGET = '[target]\nname = "Acme"\nbase_url = "https://api.acme.example"\n'
+ENDPOINT = '[[endpoint]]\nname = "quote"\npath = "/quote"\nprotocol = "x402"\n'
+GOOD = EDITION + TARGET + ENDPOINT
+TERMS = '[[endpoint.terms]]\nscheme = "exact"\nnetwork = "eip155:84532"\nasset = "0xA"\namount = '
+RULE = '[[answer]]\nname = "broke"\nfamily = "credits"\n'
+FROM_OUTSIDE = 'write { env = "NAME" } and keep the value in the environment'
+QUOTE = 'endpoint "quote": '
+DECIMALS = 'write it as a string of atomic units such as "10000"; atomic units have no decimals and no sign'
+
+
+def refused(folder: Path, text: str, **environ: str) -> list[str]:
+    """The sentences that refuse ``text`` as the profile acme, without the name of the file."""
+    path = folder / "profiles" / "acme.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, "utf-8")
+    with pytest.raises(ProfileError) as caught:
+        profile.load("acme", cwd=folder, environ=environ)
+    lines = str(caught.value).splitlines()
+    assert [line for line in lines if not line.startswith("profiles/acme.toml: ")] == []
+    return [line.removeprefix("profiles/acme.toml: ") for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("10000", 'is 10000 (a number); write it as a string of atomic units, "10000"'),
+        ("0.01", f"is 0.01 (a number); {DECIMALS}"),
+        ("-5", f"is -5 (a number); {DECIMALS}"),
+        ('"0.01"', f'is "0.01" (a string); {DECIMALS}'),
+        ('"1e4"', 'is "1e4" (a string); expected a string of atomic units such as "10000"'),
+        ('"007"', 'is "007" (a string); expected a string of atomic units such as "10000"'),
+        (f'"{"9" * 79}"', f'is "{"9" * 78}… (a string); expected a string of atomic units such as "10000"'),
+        ('{ min = "50", max = "7" }', "has min 50 above max 7; exchange them"),
+    ],
+)
+def test_money_that_is_no_string_of_atomic_units_is_refused(tmp_path: Path, written: str, sentence: str) -> None:
+    """An amount is a string of digits, so that nothing rounds it; the sentence shows the right spelling."""
+    assert refused(tmp_path, GOOD + TERMS + written + "\n") == [f"{QUOTE}terms[0].amount {sentence}"]
+
+
+def test_a_budget_as_a_number_is_refused(tmp_path: Path) -> None:
+    """Budgets are money too; an entry without a name is called by its index."""
+    text = GOOD + '[[budget]]\nnetwork = "eip155:84532"\nasset = "0xA"\nmax_total = 5\n'
+    says = 'budget[0].max_total is 5 (a number); write it as a string of atomic units, "5"'
+    assert refused(tmp_path, text) == [says]
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    """A misspelt key is told with the key that was meant."""
+    expected = [
+        'the profile has, at the top, the unknown key "limit"; did you mean "limits"?',
+        f'{QUOTE.rstrip(": ")} has the unknown key "protocl"; did you mean "protocol"?',
+    ]
+    found = refused(tmp_path, "limit = 1\n" + GOOD + 'answers = ["broke"]\nprotocl = "x402"\n' + RULE)
+    assert found == expected
+
+
+def test_an_unknown_key_near_to_nothing_is_refused_with_all_known(tmp_path: Path) -> None:
+    """Where no key is near, the sentence lists those that there are."""
+    assert refused(tmp_path, GOOD + "failing = { zzz = 1, path = '/x' }\n") == [
+        f'{QUOTE}failing has the unknown key "zzz"; known here are path, query, headers'
+    ]
+
+
+def test_each_unknown_key_of_one_table_is_told(tmp_path: Path) -> None:
+    """Two misspelt keys in one table are two sentences."""
+    assert len(refused(tmp_path, GOOD + "pathh = 1\nmethd = 1\n")) == 2
+
+
+def test_an_unknown_edition_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    """A profile for another edition is not judged by this one."""
+    found = refused(tmp_path, GOOD.replace("2026.11", "next"))
+    assert found == ['edition is "next" (a string); expected the edition to judge by, "2026.11"']
+
+
+def test_an_unknown_class_is_refused_with_the_nearest_and_all_known(tmp_path: Path) -> None:
+    """A claim that no edition has is not dropped in silence."""
+    (found,) = refused(tmp_path, EDITION + '[claims]\nclasses = ["x402/gaurd"]\n' + TARGET + ENDPOINT)
+    assert found.startswith('claims.classes[0] is "x402/gaurd" (a string); did you mean "x402/guard"? expected ')
+    classes = schema.named("profile")["properties"]["claims"]["properties"]["classes"]["items"]["enum"]
+    assert found.endswith("a class of the edition: " + ", ".join(classes))
+    assert len(classes) == 17
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        ("[]", "is an array: []; expected a list of at least one class"),
+        ('["http", "http"]', "has one entry twice; expected a list of at least one class, each entry once"),
+    ],
+)
+def test_a_claim_of_nothing_or_of_one_thing_twice_is_refused(tmp_path: Path, classes: str, sentence: str) -> None:
+    """Claims name at least one class, each once."""
+    text = EDITION + f"[claims]\nclasses = {classes}\n" + TARGET + ENDPOINT
+    assert refused(tmp_path, text) == [f"claims.classes {sentence}"]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "lacking"),
+    [
+        ("paywall", 'no endpoint has an answer with family = "paywall"'),
+        ("credits", 'no endpoint has an answer with family = "credits"'),
+        ("decline", 'no endpoint has an answer with family = "decline"'),
+        ("idempotency", "there is no [idempotency]"),
+        ("flows", "there is no [[flow]]"),
+        ("openapi", "there is no [openapi]"),
+    ],
+)
+def test_a_claimed_class_that_nothing_can_show_is_refused(tmp_path: Path, claimed: str, lacking: str) -> None:
+    """A claim needs the part of the profile that shows it; an answer that no endpoint gives shows nothing."""
+    text = EDITION + f'[claims]\nclasses = ["http", "{claimed}"]\n' + TARGET + ENDPOINT + RULE
+    says = f'claims.classes[1] claims "{claimed}", but {lacking}; add one or take the claim away'
+    assert refused(tmp_path, text) == [says]
+
+
+@pytest.mark.parametrize("name", ["offer", "guard", "settlement", "order", "durable", "identifier"])
+def test_a_claim_about_x402_without_such_an_endpoint_is_refused(tmp_path: Path, name: str) -> None:
+    """No class of x402 is claimed for a target that does not speak it."""
+    other = ENDPOINT.replace('protocol = "x402"', 'answers = ["broke"]')
+    text = EDITION + f'[claims]\nclasses = ["x402/{name}"]\n' + TARGET + other + RULE
+    lacking = 'no endpoint has protocol = "x402"; add one or take the claim away'
+    assert refused(tmp_path, text) == [f'claims.classes[0] claims "x402/{name}", but {lacking}']
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ('edition = "2026.11"\n', 'edition is missing; expected the edition to judge by, "2026.11"'),
+        ('name = "Acme"\n', "target.name is missing; expected a text that is not empty"),
+        (
+            'base_url = "https://api.acme.example"\n',
+            'target.base_url is missing; expected an http or https URL, or { env = "NAME" }',
+        ),
+        (TARGET, "target is missing; expected a table with name and base_url"),
+        (ENDPOINT, "endpoint is missing; expected at least one [[endpoint]] table"),
+        ('name = "quote"\n', "endpoint[0].name is missing; expected a text that is not empty"),
+        (
+            'path = "/quote"\n',
+            f"{QUOTE}path is missing; expected a path that starts with one slash, without query and fragment",
+        ),
+        (
+            'protocol = "x402"\n',
+            'endpoint "quote" has name, path; expected an endpoint with protocol = "x402", a list of answers, or both',
+        ),
+    ],
+)
+def test_what_is_missing_is_named_with_what_belongs_there(tmp_path: Path, missing: str, sentence: str) -> None:
+    """Each thing that a profile cannot do without is asked for by its key."""
+    assert refused(tmp_path, GOOD.replace(missing, "", 1)) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (
+            'method = "get"',
+            'method is "get" (a string); did you mean "GET"? expected a method: GET, POST, PUT, PATCH or DELETE',
+        ),
+        ("json = { a = 1 }\nform = { a = '1' }", None),
+        ("json = { a = 1 }\nbody = 'a'", None),
+        ("form = { a = '1' }\nbody = 'a'", None),
+        ("query = { page = 1 }", 'query.page is 1 (a number); expected a text, or { env = "NAME" }'),
+        ("versions = [3]", "versions[0] is 3 (a number); expected an x402 version, 1 or 2"),
+        (
+            "entitlement = 'forever'",
+            'entitlement is "forever" (a string); expected "once", "session" or a number of seconds',
+        ),
+        ("marker = ''", 'marker is "" (a string); expected a text that is not empty'),
+        (
+            "marker = { header = 'A', pointer = '/b' }",
+            "marker has header, pointer; expected a table with exactly one of header, pointer and re",
+        ),
+        (
+            "marker = { re = '(' }",
+            'marker.re cannot be used: "(" (a string) is not a regular expression: '
+            "missing ), unterminated subpattern at position 0",
+        ),
+        ("dynamic = ['accepts']", 'dynamic[0] is "accepts" (a string); expected a JSON Pointer such as "/error/code"'),
+        ("failing = {}", "failing has nothing; expected a table with path, query or headers"),
+        (
+            "witness = { path = '//evil.example/', pointer = '' }",
+            'witness.path is "//evil.example/" (a string); expected a path that starts with one slash, with or without a query',
+        ),
+        (
+            "json = { day = 2026-01-01 }",
+            "json.day is the date or time 2026-01-01, which JSON does not have; write it as a string",
+        ),
+        ("json = { x = nan }", "json.x is nan, which JSON does not have; write a finite number"),
+    ],
+)
+def test_a_request_that_cannot_be_meant_is_refused(tmp_path: Path, lines: str, sentence: str | None) -> None:
+    """Values of an endpoint that do not fit are told with what was expected in their place."""
+    (found,) = refused(tmp_path, GOOD + lines + "\n")
+    assert found == f"{QUOTE}{sentence}" or (
+        sentence is None and found.endswith("; expected at most one of json, form and body")
+    )
+
+
+@pytest.mark.parametrize(
+    ("selector", "sentence"),
+    [
+        ("'error/code'", '"error/code" (a string) is not a selector; did you mean the JSON Pointer "/error/code"?'),
+        ("'/a~b'", '"/a~b" (a string) is not a JSON Pointer: a "~" in it is written "~0" and a "/" "~1"'),
+        ("'jmspath: a'", '"jmspath: a" (a string) starts with the unknown word "jmspath:"; did you mean "jmespath:"?'),
+        ("{ prose = '/a', re = 'b' }", '"b" (a string) has no group x; write (?P<x>...) around what is wanted'),
+        ("{ map = '/a' }", "a selector with map needs to as well"),
+        ("{ const = 1, re = 'x' }", "a selector with const cannot have re"),
+    ],
+)
+def test_a_selector_with_bad_syntax_is_refused(tmp_path: Path, selector: str, sentence: str) -> None:
+    """Selectors are read when the profile is loaded, and a bad one is told once, with what to write."""
+    found = refused(tmp_path, GOOD + RULE + f"facts = {{ code = {selector} }}\n")
+    assert found == [f'answer "broke": facts.code cannot be used: {sentence}']
+
+
+def test_a_bad_part_of_a_selector_is_told_at_its_own_place(tmp_path: Path) -> None:
+    """Deep within a table, the key leads to the part that is wrong."""
+    found = refused(tmp_path, GOOD + RULE + "facts = { code = { first = ['/a', { prose = '/b', re = '(' }] } }\n")
+    says = '"(" (a string) is not a regular expression: missing ), unterminated subpattern at position 0'
+    assert found == [f'answer "broke": facts.code.first[1].re cannot be used: {says}']
+
+
+def test_a_condition_that_does_not_compile_is_refused(tmp_path: Path) -> None:
+    """JMESPath and regular expressions of when are compiled when the profile is loaded."""
+    first, second = refused(tmp_path, GOOD + RULE + "when = { jmespath = 'a[', text = '[' }\n")
+    assert first.startswith(
+        'answer "broke": when.jmespath cannot be used: "a[" (a string) is not a JMESPath expression: '
+    )
+    assert second.startswith('answer "broke": when.text cannot be used: "[" (a string) is not a regular expression: ')
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (ENDPOINT, 'endpoint has the name "quote" 2 times; give each its own'),
+        (RULE + RULE, 'answer has the name "broke" 2 times; give each its own'),
+    ],
+)
+def test_two_entries_of_one_name_are_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    """Names address entries, so each is used once."""
+    assert refused(tmp_path, GOOD + text) == [sentence]
+
+
+def test_two_entries_of_one_name_are_refused_over_a_base_too(tmp_path: Path) -> None:
+    """Merging by name does not hide that one file says a name twice."""
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    (folder / "base.toml").write_text(GOOD)
+    twice = '[[endpoint]]\nname = "quote"\n[[endpoint]]\nname = "quote"\npath = "/x"\nprotocol = "x402"\n'
+    found = refused(tmp_path, 'extends = "base.toml"\n' + twice)
+    assert found == ['endpoint has the name "quote" 2 times; give each its own']
+
+
+def test_names_that_nothing_has_are_refused(tmp_path: Path) -> None:
+    """A reference to an identity, answer or endpoint that is not defined is told with the known names."""
+    text = GOOD + (
+        'answers = ["brok"]\nidentity = "who"\npaid_identity = "funder"\n[identity.funded]\n'
+        + RULE
+        + '[observe.x]\npath = "/"'
+        '\npointer = ""\nidentity = "me"\n[[flow]]\nname = "f"\nendpoint = "quotes"\nsteps = [{ method = "GET", path = "/" }]\n'
+    )
+    table, known = "and there is no [identity.NAME] table of this name; ", "known are: anonymous, funded"
+    assert sorted(refused(tmp_path, text)) == sorted(
+        [
+            f'{QUOTE}answers[0] is "brok", and there is no [[answer]] of this name; did you mean "broke"? known are: broke',
+            f'{QUOTE}identity is "who", {table}{known}',
+            f'{QUOTE}paid_identity is "funder", {table}did you mean "funded"? {known}',
+            f'observe.x.identity is "me", {table}{known}',
+            'flow "f": endpoint is "quotes", and there is no [[endpoint]] of this name; did you mean "quote"? known are: quote',
+        ]
+    )
+
+
+def test_a_port_without_a_start_is_refused(tmp_path: Path) -> None:
+    """{port} stands for a port that we choose, and only a target that we start can be given one."""
+    found = refused(tmp_path, GOOD.replace("api.acme.example", "127.0.0.1:{port}"))
+    says = "has {port}, and there is no [target.start] that it would be given to; add one or write the port"
+    assert found == [f"target.base_url {says}"]
+
+
+def test_unknown_placeholders_are_refused(tmp_path: Path) -> None:
+    """A misspelt placeholder is not handed on as text."""
+    start = '[target.start]\ncommand = "{pyhton} app.py"\nenv = { A = "{home}" }\n'
+    known = "known are {port}, {facilitator}, {python}"
+    assert refused(tmp_path, EDITION + TARGET.replace("acme", "{acme}") + start + ENDPOINT) == [
+        "target.base_url has the unknown placeholder {acme}; known is {port}",
+        f"target.start.command has the unknown placeholder {{pyhton}}; {known}",
+        f"target.start.env.A has the unknown placeholder {{home}}; {known}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "api-key", "apikey", "X-Auth-Token"),
+        *("Client-Secret", "X-Password", "Ocp-Apim-Subscription-Key"),
+    ],
+)
+def test_a_literal_credential_is_refused(tmp_path: Path, name: str) -> None:
+    """Headers and query members that carry credentials come from the environment, and the value is not repeated."""
+    (found,) = refused(tmp_path, GOOD + f'headers = {{ {name} = "hunter2" }}\n')
+    assert found == f"{QUOTE}headers.{name} is a secret in the file; {FROM_OUTSIDE}"
+    (found,) = refused(tmp_path, GOOD + f'query = {{ {name.replace("-", "_")} = "hunter2" }}\n')
+    assert found == f"{QUOTE}query.{name.replace('-', '_')} is a secret in the file; {FROM_OUTSIDE}"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk_" + "live_4eC39HqLyjWDarjtT1zdp7dc",
+        "sk_" + "test_4eC39HqLyjWDarjtT1zdp7dc",
+        "rk_" + "live_4eC39HqLyjWDarjtT1zdp7dc",
+        "Bearer " + "abcdef123456",
+        "-----BEGIN EC PRIVATE " + "KEY-----",
+        "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a",
+        "xoxb-" + "123456789012-abcdef",
+        "AKIA" + "IOSFODNN7EXAMPLE",
+        "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+    ],
+)
+def test_what_looks_like_a_secret_is_refused_wherever_it_stands(tmp_path: Path, secret: str) -> None:
+    """Known shapes of secrets are found in any value and never printed; only some keys can be filled from outside."""
+    (found,) = refused(tmp_path, GOOD + f'body = "{secret}"\n')
+    assert found == f"{QUOTE}body looks like a secret in the file; {FROM_OUTSIDE}"
+    (found,) = refused(tmp_path, GOOD + f'json = {{ a = ["{secret}"] }}\n')
+    not_here = "take it out, this key cannot be filled from the environment"
+    assert found == f"{QUOTE}json.a[0] looks like a secret in the file; {not_here}"
+    (found,) = refused(tmp_path, GOOD + f'headers = {{ X-A = {{ env = "A", default = "{secret}" }} }}\n')
+    assert found == f"{QUOTE}headers.X-A.default is a secret in the file; take the default away"
+
+
+def test_a_key_to_pay_with_is_refused_in_the_file(tmp_path: Path) -> None:
+    """The payer's key is a secret whatever it looks like."""
+    assert refused(tmp_path, GOOD + f'[payer]\nkey = "0x{"1f" * 32}"\n') == [
+        f"payer.key is a secret in the file; {FROM_OUTSIDE}"
+    ]
+
+
+def test_a_default_for_a_credential_is_refused(tmp_path: Path) -> None:
+    """A default is a literal: what cannot stand in the file cannot be one."""
+    text = GOOD + 'headers = { Authorization = { env = "TOKEN", default = "hunter2" } }\n'
+    assert refused(tmp_path, text) == [
+        f"{QUOTE}headers.Authorization.default is a secret in the file; take the default away"
+    ]
+
+
+@pytest.mark.parametrize("source", ["file", "environment"])
+def test_a_password_in_the_base_url_is_refused(tmp_path: Path, source: str) -> None:
+    """The address of a target is printed everywhere, so nothing in it may be secret."""
+    url = "https://me:hunter2@api.acme.example"
+    written = f'"{url}"' if source == "file" else '{ env = "URL" }'
+    found = refused(tmp_path, GOOD.replace('"https://api.acme.example"', written), URL=url)
+    says = 'holds a user name or password; take it out and send { env = "NAME" } in a header'
+    assert found == [f"target.base_url {says}"]
+
+
+def test_a_secret_is_not_repeated_by_another_refusal(tmp_path: Path) -> None:
+    """A value that does not fit is shown, but not where it is a credential or looks like one."""
+    found = refused(tmp_path, GOOD + 'flow = "ghp_abcdefgh1234"\nheaders = { Cookie = 12345678 }\n')
+    assert "ghp_" not in "".join(found)
+    assert "12345678" not in "".join(found)
+    assert f'{QUOTE}headers.Cookie is a number; expected a text, or {{ env = "NAME" }}' in found
+
+
+def test_a_variable_that_is_not_set_is_refused(tmp_path: Path) -> None:
+    """The sentence names the file, the key and the variable; a credential is not offered a default."""
+    text = GOOD + 'headers = { X-A = { env = "ACME_A" }, Authorization = { env = "ACME_TOKEN" } }\n'
+    assert refused(tmp_path, text, ACME_A="") == [
+        f"{QUOTE}headers.X-A needs the environment variable ACME_A, which is not set or empty; "
+        "set it or give it a default",
+        f"{QUOTE}headers.Authorization needs the environment variable ACME_TOKEN, which is not set or empty; set it",
+    ]
+
+
+def test_a_secret_too_short_to_redact_is_refused(tmp_path: Path) -> None:
+    """Redaction is by value: one of seven characters would blank out innocent text."""
+    (found,) = refused(tmp_path, GOOD + 'headers = { X-A = { env = "ACME_A" } }\n', ACME_A="hunter2")
+    assert found == (
+        f"{QUOTE}headers.X-A comes from the environment variable ACME_A, whose value cannot be redacted safely: "
+        "it has fewer than 8 characters; use a longer one"
+    )
+
+
+def test_a_variable_with_a_line_break_is_refused(tmp_path: Path) -> None:
+    """A value read from a file with its last line break would break the request, or forge another header."""
+    (found,) = refused(tmp_path, GOOD + 'headers = { X-A = { env = "ACME_A" } }\n', ACME_A="hunter222\n")
+    assert found == (
+        f"{QUOTE}headers.X-A comes from the environment variable ACME_A, "
+        "whose value has a line break or control character; take it away"
+    )
+
+
+def test_an_address_from_the_environment_has_to_be_one(tmp_path: Path) -> None:
+    """What a variable holds is checked as if the file said it."""
+    found = refused(tmp_path, GOOD.replace('"https://api.acme.example"', '{ env = "URL" }'), URL="acme.example")
+    assert found == [
+        'target.base_url is "acme.example" (a string); expected an http or https URL without query and fragment'
+    ]
+
+
+def test_a_header_name_that_is_none_is_refused(tmp_path: Path) -> None:
+    """A field name has no blanks (RFC 9110, section 5.1)."""
+    (found,) = refused(tmp_path, GOOD + 'headers = { "X Foo" = "a" }\n')
+    assert found == f'{QUOTE}headers has the key "X Foo"; expected names without blanks and separators'
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """One load tells the schema's faults, secrets, missing variables and dangling names together."""
+    text = (
+        GOOD.replace('"Acme"', "7")
+        + 'identity = "who"\nheaders = { A = { env = "A" }, Cookie = "c=1" }\nmarker = { re = "(" }\n'
+    )
+    keys = ["target.name", *(f"{QUOTE}{key}" for key in ("headers.A", "headers.Cookie", "identity", "marker.re"))]
+    found = refused(tmp_path, text)
+    assert [key for key in keys if sum(line.startswith(f"{key} ") for line in found) != 1] == []
+    assert len(found) == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("edition = \n", "line 1: this is not TOML: Invalid value"),
+        ("a = 1\na = 2\n", "line 2: this is not TOML: Cannot overwrite a value"),
+        ('a = "', "this is not TOML: Unterminated string"),
+    ],
+)
+def test_what_is_not_toml_is_refused_with_its_line(tmp_path: Path, text: str, sentence: str) -> None:
+    """A syntax error is one sentence with file and line, not a traceback."""
+    (found,) = refused(tmp_path, text)
+    assert found.endswith(sentence)
+
+
+def test_a_profile_that_is_not_there_is_refused_with_the_nearest_names(tmp_path: Path) -> None:
+    """The sentence says where was looked and what lies there; files of known failures are no profiles."""
+    (tmp_path / "profiles").mkdir()
+    for name in ("weather", "weather.known-failures"):
+        (tmp_path / "profiles" / f"{name}.toml").write_text(GOOD)
+    with pytest.raises(ProfileError) as caught:
+        profile.load("wether", cwd=tmp_path, environ={})
+    found = str(caught.value)
+    assert found.startswith(
+        f"wether: there is no profile of this name; looked for {tmp_path}/profiles/wether.toml and "
+    )
+    assert found.endswith("; did you mean weather?")
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    """A missing file, a directory and bytes that are not UTF-8 are each one sentence."""
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "latin.toml").write_bytes(b'name = "caf\xe9"\n')
+    sentences = {}
+    for name in ("gone.toml", "folder.toml", "latin.toml"):
+        with pytest.raises(ProfileError) as caught:
+            profile.load(name, cwd=tmp_path, environ={})
+        sentences[name] = str(caught.value)
+    assert sentences == {
+        "gone.toml": f"gone.toml: there is no such file; looked for {tmp_path}/gone.toml",
+        "folder.toml": "folder.toml: this is a directory; name the TOML file in it",
+        "latin.toml": "latin.toml: byte 11 is not UTF-8; save the file as UTF-8",
+    }
+
+
+def test_a_base_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """The sentence names the file that says extends, and the one that was looked for."""
+    (found,) = refused(tmp_path, 'extends = "acm.toml"\n')
+    assert found == (
+        f'extends is "acm.toml", and there is no file {tmp_path}/profiles/acm.toml; did you mean acme?; '
+        "write the name of a shipped profile or a path"
+    )
+
+
+def test_bases_that_go_round_in_a_circle_are_refused(tmp_path: Path) -> None:
+    """Two files that extend each other are told as the circle they are."""
+    (tmp_path / "a.toml").write_text('extends = "b.toml"\n')
+    (tmp_path / "b.toml").write_text('extends = "a.toml"\n')
+    with pytest.raises(ProfileError) as caught:
+        profile.load("a.toml", cwd=tmp_path, environ={})
+    circle = "a.toml -> b.toml -> a.toml"
+    says = f'b.toml: extends is "a.toml", which goes round in a circle: {circle}; take one extends away'
+    assert str(caught.value) == says
+
+
+def test_a_fault_of_a_base_is_told_with_the_name_of_the_base(tmp_path: Path) -> None:
+    """The sentence names the file to be edited, not the one that was asked for."""
+    (tmp_path / "base.toml").write_text(GOOD + TERMS + "5\n")
+    (tmp_path / "top.toml").write_text('extends = "base.toml"\n[target]\ntimeout = "1"\n')
+    with pytest.raises(ProfileError) as caught:
+        profile.load("top.toml", cwd=tmp_path, environ={})
+    assert [line.partition(": ")[0] for line in str(caught.value).splitlines()] == ["top.toml", "base.toml"]
