@@ -72,6 +72,13 @@ class Response:
             msg = "nested too deeply"
             raise ValueError(msg) from error
 
+    def json_or_none(self) -> Any:
+        """The body as JSON; None when it is none."""
+        try:
+            return self.json()
+        except ValueError:
+            return None
+
     def media_type(self) -> str:
         """The media type without parameters, in lower case; empty when there is no Content-Type."""
         return (self.value("content-type") or "").partition(";")[0].strip().lower()

@@ -50,9 +50,7 @@ class Probe:
     def evidence(self, gathers: Sequence[Gather]) -> Evidence:
         """What ``gathers`` bring in; each asks once in a run, later checks share its exchanges."""
         labels = [label for gather in gathers for label in self.gather(gather)]
-        return Evidence(
-            profile=self.profile, at=self.endpoint, exchanges={label: self.kept[label] for label in labels}
-        )
+        return Evidence(profile=self.profile, at=self.endpoint, exchanges={label: self.kept[label] for label in labels})
 
     def gather(self, gather: Gather) -> tuple[str, ...]:
         """Runs ``gather`` unless it has run; the labels that it kept."""

@@ -169,9 +169,7 @@ class Run:
         """Asks what the row needs and decides it."""
         started = time.monotonic()
         endpoint = next((e for e in self.profile.endpoints if e.name == row.endpoint), None)
-        probe = self._probes.setdefault(
-            row.endpoint, Probe(profile=self.profile, wire=self.wire, endpoint=endpoint)
-        )
+        probe = self._probes.setdefault(row.endpoint, Probe(profile=self.profile, wire=self.wire, endpoint=endpoint))
         check = self._checks[row.requirement.id]
         shown: list[Evidence] = []
         if reason := _missing(row.requirement, self.profile, endpoint):

@@ -151,7 +151,11 @@ def _missing(error: ValidationError) -> str | None:
 
 def _expected(error: ValidationError) -> str:
     schema = error.schema
-    if isinstance(schema, dict) and "description" in schema and error.validator not in {"required", "additionalProperties"}:
+    if (
+        isinstance(schema, dict)
+        and "description" in schema
+        and error.validator not in {"required", "additionalProperties"}
+    ):
         return str(schema["description"])
     match error.validator:
         case "type":

@@ -36,8 +36,7 @@ def begin(config: pytest.Config) -> None:
     except ProfileError as error:
         raise pytest.UsageError(str(error)) from error
     given = config.args if config.args_source is config.ArgsSource.ARGS else []
-    worker = getattr(config, "workerinput", None)
-    config.args = given if worker else collect.arguments(given)
+    config.args = collect.arguments(given)
     for level in catalogue.Level:
         config.addinivalue_line("markers", f"{level.lower()}: requirements of level {level}")
     config.addinivalue_line("markers", "requirement(id, cls): the requirement that a check decides, and its class")
@@ -45,7 +44,7 @@ def begin(config: pytest.Config) -> None:
     if cache is not None:
         # Hypothesis litters the working directory otherwise, also without a database.
         hypothesis.configuration.set_hypothesis_home_dir(cache.mkdir("conformance-hypothesis"))
-    session = Session(config, loaded, failures, worker)
+    session = Session(config, loaded, failures, getattr(config, "workerinput", None))
     config.pluginmanager.register(session, "conformance-session")
 
 
@@ -53,7 +52,7 @@ def _refuse_what_cannot_be_trusted(config: pytest.Config) -> None:
     if sys.flags.optimize:
         msg = "python -O removes assertions: a conformance run is refused; run without -O and without PYTHONOPTIMIZE"
         raise pytest.UsageError(msg)
-    for option in ("setuponly", "setupplan"):
+    for option in ("setupplan", "setuponly"):
         if config.getoption(option, False):
             msg = f"--{option.replace('setup', 'setup-')} asks nothing of the target: there would be no verdict"
             raise pytest.UsageError(msg)
@@ -154,7 +153,9 @@ class Session:
         """The folder of checks is ours."""
         if path != collect.CHECKS:
             return None
-        node: collect.CheckDirectory = collect.CheckDirectory.from_parent(parent, path=path, nodeid="conformance/checks")
+        node: collect.CheckDirectory = collect.CheckDirectory.from_parent(
+            parent, path=path, nodeid="conformance/checks"
+        )
         only = tuple(self._config.getoption("conformance_only") or [""])
         rows: dict[str, tuple[Row, ...]] = {}
         for row in self._rows:
@@ -174,9 +175,7 @@ class Session:
     # Recording
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Puts the result on the report, so that it survives pytest-xdist and lands in JUnit."""
         report = yield
         if report.when == "call" and isinstance(item, collect.CheckItem) and item.result:
@@ -196,9 +195,7 @@ class Session:
         return report
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(
-        self, report: pytest.CollectReport | pytest.TestReport
-    ) -> tuple[str, str, str] | None:
+    def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
         """Our words instead of pytest's."""
         told = getattr(report, _PROPERTY, None)
         if told is None or report.outcome == "rerun":

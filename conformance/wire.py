@@ -108,7 +108,9 @@ class Wire:
                 return self._recorded(exchange)
             wait = min(max(_retry_after(response), pause), 3600.0)
             if self._waited + wait > self.limits.max_wait:
-                detail = f"429 persists after {self._waited:.1f} s of waiting (limits.max_wait {self.limits.max_wait:g})"
+                detail = (
+                    f"429 persists after {self._waited:.1f} s of waiting (limits.max_wait {self.limits.max_wait:g})"
+                )
                 failure = Failure(kind="rate-limited", detail=detail)
                 return self._recorded(
                     Exchange(request=request, response=response, failure=failure, at=exchange.at, took=exchange.took)
@@ -184,7 +186,9 @@ class Wire:
         # Whatever Set-Cookie says, the next request is from a stranger.
         self._client.cookies.clear()
         try:
-            body, failure = _bounded(answer.iter_raw(), answer.headers.get("content-encoding", ""), self.limits.max_body)
+            body, failure = _bounded(
+                answer.iter_raw(), answer.headers.get("content-encoding", ""), self.limits.max_body
+            )
         finally:
             answer.close()
         if failure:
@@ -234,9 +238,7 @@ class Wire:
             after=answer.after,
         )
         failed = cut or (coding if request.method != "HEAD" else None)
-        return Exchange(
-            request=request, response=None if failed else response, failure=failed, at=at, took=took
-        )
+        return Exchange(request=request, response=None if failed else response, failure=failed, at=at, took=took)
 
 
 def _coding(headers: Iterable[tuple[str, str]]) -> str:
@@ -305,4 +307,3 @@ def _failure(error: Exception, timeout: float) -> Failure:
             return Failure(kind="closed", detail=f"the connection broke: {detail}")
         case _:
             return Failure(kind="protocol", detail=detail)
-

@@ -253,7 +253,8 @@ def test_paths_start_at_the_file_that_says_them(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     top = tmp_path / "other" / "top.toml"
     top.write_text(
-        'extends = "../profiles/base.toml"\n[certificate]\nvendor = "A"\nproduct = "B"\nversion = "1"\nartefact = "b.whl"\n'
+        'extends = "../profiles/base.toml"\n'
+        '[certificate]\nvendor = "A"\nproduct = "B"\nversion = "1"\nartefact = "b.whl"\n'
     )
     found = profile.load("other/top.toml", cwd=tmp_path, environ={})
     assert found.openapi is not None

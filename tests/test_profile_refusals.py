@@ -13,7 +13,7 @@ ENDPOINT = '[[endpoint]]\nname = "quote"\npath = "/quote"\nprotocol = "x402"\n'
 GOOD = EDITION + TARGET + ENDPOINT
 TERMS = '[[endpoint.terms]]\nscheme = "exact"\nnetwork = "eip155:84532"\nasset = "0xA"\namount = '
 RULE = '[[answer]]\nname = "broke"\nfamily = "credits"\n'
-FROM_OUTSIDE = 'write { env = "NAME" } and keep the value in the environment'
+PATH = "a path that starts with one slash, with or without a query"
 QUOTE = 'endpoint "quote": '
 DECIMALS = 'write it as a string of atomic units such as "10000"; atomic units have no decimals and no sign'
 
@@ -181,15 +181,14 @@ def test_what_is_missing_is_named_with_what_belongs_there(tmp_path: Path, missin
             "marker has header, pointer; expected a table with exactly one of header, pointer and re",
         ),
         (
-            "marker = { re = '(' }",
-            'marker.re cannot be used: "(" (a string) is not a regular expression: '
-            "missing ), unterminated subpattern at position 0",
+            "marker = { re = '*' }",
+            'marker.re cannot be used: "*" (a string) is not a regular expression: nothing to repeat at position 0',
         ),
         ("dynamic = ['accepts']", 'dynamic[0] is "accepts" (a string); expected a JSON Pointer such as "/error/code"'),
         ("failing = {}", "failing has nothing; expected a table with path, query or headers"),
         (
             "witness = { path = '//evil.example/', pointer = '' }",
-            'witness.path is "//evil.example/" (a string); expected a path that starts with one slash, with or without a query',
+            f'witness.path is "//evil.example/" (a string); expected {PATH}',
         ),
         (
             "json = { day = 2026-01-01 }",
@@ -266,17 +265,18 @@ def test_names_that_nothing_has_are_refused(tmp_path: Path) -> None:
     text = GOOD + (
         'answers = ["brok"]\nidentity = "who"\npaid_identity = "funder"\n[identity.funded]\n'
         + RULE
-        + '[observe.x]\npath = "/"'
-        '\npointer = ""\nidentity = "me"\n[[flow]]\nname = "f"\nendpoint = "quotes"\nsteps = [{ method = "GET", path = "/" }]\n'
+        + '[observe.x]\npath = "/"\npointer = ""\nidentity = "me"\n'
+        + '[[flow]]\nname = "f"\nendpoint = "quotes"\nsteps = [{ method = "GET", path = "/" }]\n'
     )
+    answer, endpoint = "and there is no [[answer]] of this name; ", "and there is no [[endpoint]] of this name; "
     table, known = "and there is no [identity.NAME] table of this name; ", "known are: anonymous, funded"
     assert sorted(refused(tmp_path, text)) == sorted(
         [
-            f'{QUOTE}answers[0] is "brok", and there is no [[answer]] of this name; did you mean "broke"? known are: broke',
+            f'{QUOTE}answers[0] is "brok", {answer}did you mean "broke"? known are: broke',
             f'{QUOTE}identity is "who", {table}{known}',
             f'{QUOTE}paid_identity is "funder", {table}did you mean "funded"? {known}',
             f'observe.x.identity is "me", {table}{known}',
-            'flow "f": endpoint is "quotes", and there is no [[endpoint]] of this name; did you mean "quote"? known are: quote',
+            f'flow "f": endpoint is "quotes", {endpoint}did you mean "quote"? known are: quote',
         ]
     )
 
@@ -299,115 +299,6 @@ def test_unknown_placeholders_are_refused(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "api-key", "apikey", "X-Auth-Token"),
-        *("Client-Secret", "X-Password", "Ocp-Apim-Subscription-Key"),
-    ],
-)
-def test_a_literal_credential_is_refused(tmp_path: Path, name: str) -> None:
-    """Headers and query members that carry credentials come from the environment, and the value is not repeated."""
-    (found,) = refused(tmp_path, GOOD + f'headers = {{ {name} = "hunter2" }}\n')
-    assert found == f"{QUOTE}headers.{name} is a secret in the file; {FROM_OUTSIDE}"
-    (found,) = refused(tmp_path, GOOD + f'query = {{ {name.replace("-", "_")} = "hunter2" }}\n')
-    assert found == f"{QUOTE}query.{name.replace('-', '_')} is a secret in the file; {FROM_OUTSIDE}"
-
-
-@pytest.mark.parametrize(
-    "secret",
-    [
-        "sk_" + "live_4eC39HqLyjWDarjtT1zdp7dc",
-        "sk_" + "test_4eC39HqLyjWDarjtT1zdp7dc",
-        "rk_" + "live_4eC39HqLyjWDarjtT1zdp7dc",
-        "Bearer " + "abcdef123456",
-        "-----BEGIN EC PRIVATE " + "KEY-----",
-        "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a",
-        "xoxb-" + "123456789012-abcdef",
-        "AKIA" + "IOSFODNN7EXAMPLE",
-        "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
-    ],
-)
-def test_what_looks_like_a_secret_is_refused_wherever_it_stands(tmp_path: Path, secret: str) -> None:
-    """Known shapes of secrets are found in any value and never printed; only some keys can be filled from outside."""
-    (found,) = refused(tmp_path, GOOD + f'body = "{secret}"\n')
-    assert found == f"{QUOTE}body looks like a secret in the file; {FROM_OUTSIDE}"
-    (found,) = refused(tmp_path, GOOD + f'json = {{ a = ["{secret}"] }}\n')
-    not_here = "take it out, this key cannot be filled from the environment"
-    assert found == f"{QUOTE}json.a[0] looks like a secret in the file; {not_here}"
-    (found,) = refused(tmp_path, GOOD + f'headers = {{ X-A = {{ env = "A", default = "{secret}" }} }}\n')
-    assert found == f"{QUOTE}headers.X-A.default is a secret in the file; take the default away"
-
-
-def test_a_key_to_pay_with_is_refused_in_the_file(tmp_path: Path) -> None:
-    """The payer's key is a secret whatever it looks like."""
-    assert refused(tmp_path, GOOD + f'[payer]\nkey = "0x{"1f" * 32}"\n') == [
-        f"payer.key is a secret in the file; {FROM_OUTSIDE}"
-    ]
-
-
-def test_a_default_for_a_credential_is_refused(tmp_path: Path) -> None:
-    """A default is a literal: what cannot stand in the file cannot be one."""
-    text = GOOD + 'headers = { Authorization = { env = "TOKEN", default = "hunter2" } }\n'
-    assert refused(tmp_path, text) == [
-        f"{QUOTE}headers.Authorization.default is a secret in the file; take the default away"
-    ]
-
-
-@pytest.mark.parametrize("source", ["file", "environment"])
-def test_a_password_in_the_base_url_is_refused(tmp_path: Path, source: str) -> None:
-    """The address of a target is printed everywhere, so nothing in it may be secret."""
-    url = "https://me:hunter2@api.acme.example"
-    written = f'"{url}"' if source == "file" else '{ env = "URL" }'
-    found = refused(tmp_path, GOOD.replace('"https://api.acme.example"', written), URL=url)
-    says = 'holds a user name or password; take it out and send { env = "NAME" } in a header'
-    assert found == [f"target.base_url {says}"]
-
-
-def test_a_secret_is_not_repeated_by_another_refusal(tmp_path: Path) -> None:
-    """A value that does not fit is shown, but not where it is a credential or looks like one."""
-    found = refused(tmp_path, GOOD + 'flow = "ghp_abcdefgh1234"\nheaders = { Cookie = 12345678 }\n')
-    assert "ghp_" not in "".join(found)
-    assert "12345678" not in "".join(found)
-    assert f'{QUOTE}headers.Cookie is a number; expected a text, or {{ env = "NAME" }}' in found
-
-
-def test_a_variable_that_is_not_set_is_refused(tmp_path: Path) -> None:
-    """The sentence names the file, the key and the variable; a credential is not offered a default."""
-    text = GOOD + 'headers = { X-A = { env = "ACME_A" }, Authorization = { env = "ACME_TOKEN" } }\n'
-    assert refused(tmp_path, text, ACME_A="") == [
-        f"{QUOTE}headers.X-A needs the environment variable ACME_A, which is not set or empty; "
-        "set it or give it a default",
-        f"{QUOTE}headers.Authorization needs the environment variable ACME_TOKEN, which is not set or empty; set it",
-    ]
-
-
-def test_a_secret_too_short_to_redact_is_refused(tmp_path: Path) -> None:
-    """Redaction is by value: one of seven characters would blank out innocent text."""
-    (found,) = refused(tmp_path, GOOD + 'headers = { X-A = { env = "ACME_A" } }\n', ACME_A="hunter2")
-    assert found == (
-        f"{QUOTE}headers.X-A comes from the environment variable ACME_A, whose value cannot be redacted safely: "
-        "it has fewer than 8 characters; use a longer one"
-    )
-
-
-def test_a_variable_with_a_line_break_is_refused(tmp_path: Path) -> None:
-    """A value read from a file with its last line break would break the request, or forge another header."""
-    (found,) = refused(tmp_path, GOOD + 'headers = { X-A = { env = "ACME_A" } }\n', ACME_A="hunter222\n")
-    assert found == (
-        f"{QUOTE}headers.X-A comes from the environment variable ACME_A, "
-        "whose value has a line break or control character; take it away"
-    )
-
-
-def test_an_address_from_the_environment_has_to_be_one(tmp_path: Path) -> None:
-    """What a variable holds is checked as if the file said it."""
-    found = refused(tmp_path, GOOD.replace('"https://api.acme.example"', '{ env = "URL" }'), URL="acme.example")
-    assert found == [
-        'target.base_url is "acme.example" (a string); expected an http or https URL without query and fragment'
-    ]
-
-
 def test_a_header_name_that_is_none_is_refused(tmp_path: Path) -> None:
     """A field name has no blanks (RFC 9110, section 5.1)."""
     (found,) = refused(tmp_path, GOOD + 'headers = { "X Foo" = "a" }\n')
@@ -424,76 +315,3 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     found = refused(tmp_path, text)
     assert [key for key in keys if sum(line.startswith(f"{key} ") for line in found) != 1] == []
     assert len(found) == len(keys)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("edition = \n", "line 1: this is not TOML: Invalid value"),
-        ("a = 1\na = 2\n", "line 2: this is not TOML: Cannot overwrite a value"),
-        ('a = "', "this is not TOML: Unterminated string"),
-    ],
-)
-def test_what_is_not_toml_is_refused_with_its_line(tmp_path: Path, text: str, sentence: str) -> None:
-    """A syntax error is one sentence with file and line, not a traceback."""
-    (found,) = refused(tmp_path, text)
-    assert found.endswith(sentence)
-
-
-def test_a_profile_that_is_not_there_is_refused_with_the_nearest_names(tmp_path: Path) -> None:
-    """The sentence says where was looked and what lies there; files of known failures are no profiles."""
-    (tmp_path / "profiles").mkdir()
-    for name in ("weather", "weather.known-failures"):
-        (tmp_path / "profiles" / f"{name}.toml").write_text(GOOD)
-    with pytest.raises(ProfileError) as caught:
-        profile.load("wether", cwd=tmp_path, environ={})
-    found = str(caught.value)
-    assert found.startswith(
-        f"wether: there is no profile of this name; looked for {tmp_path}/profiles/wether.toml and "
-    )
-    assert found.endswith("; did you mean weather?")
-
-
-def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
-    """A missing file, a directory and bytes that are not UTF-8 are each one sentence."""
-    (tmp_path / "folder.toml").mkdir()
-    (tmp_path / "latin.toml").write_bytes(b'name = "caf\xe9"\n')
-    sentences = {}
-    for name in ("gone.toml", "folder.toml", "latin.toml"):
-        with pytest.raises(ProfileError) as caught:
-            profile.load(name, cwd=tmp_path, environ={})
-        sentences[name] = str(caught.value)
-    assert sentences == {
-        "gone.toml": f"gone.toml: there is no such file; looked for {tmp_path}/gone.toml",
-        "folder.toml": "folder.toml: this is a directory; name the TOML file in it",
-        "latin.toml": "latin.toml: byte 11 is not UTF-8; save the file as UTF-8",
-    }
-
-
-def test_a_base_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """The sentence names the file that says extends, and the one that was looked for."""
-    (found,) = refused(tmp_path, 'extends = "acm.toml"\n')
-    assert found == (
-        f'extends is "acm.toml", and there is no file {tmp_path}/profiles/acm.toml; did you mean acme?; '
-        "write the name of a shipped profile or a path"
-    )
-
-
-def test_bases_that_go_round_in_a_circle_are_refused(tmp_path: Path) -> None:
-    """Two files that extend each other are told as the circle they are."""
-    (tmp_path / "a.toml").write_text('extends = "b.toml"\n')
-    (tmp_path / "b.toml").write_text('extends = "a.toml"\n')
-    with pytest.raises(ProfileError) as caught:
-        profile.load("a.toml", cwd=tmp_path, environ={})
-    circle = "a.toml -> b.toml -> a.toml"
-    says = f'b.toml: extends is "a.toml", which goes round in a circle: {circle}; take one extends away'
-    assert str(caught.value) == says
-
-
-def test_a_fault_of_a_base_is_told_with_the_name_of_the_base(tmp_path: Path) -> None:
-    """The sentence names the file to be edited, not the one that was asked for."""
-    (tmp_path / "base.toml").write_text(GOOD + TERMS + "5\n")
-    (tmp_path / "top.toml").write_text('extends = "base.toml"\n[target]\ntimeout = "1"\n')
-    with pytest.raises(ProfileError) as caught:
-        profile.load("top.toml", cwd=tmp_path, environ={})
-    assert [line.partition(": ")[0] for line in str(caught.value).splitlines()] == ["top.toml", "base.toml"]

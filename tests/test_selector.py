@@ -84,7 +84,7 @@ def test_anything_else_is_refused_in_one_sentence(written: object) -> None:
     ],
 )
 def test_a_pointer_leads_to_each_place_that_it_means(pointer: str, found: list[tuple[str, object]]) -> None:
-    """A wildcard stands for every member, the places come back as exact pointers, and nothing there is an empty list."""
+    """A wildcard stands for every member, places come back as exact pointers, and nothing there is an empty list."""
     assert resolve_pointer({"a": [{"b": 1}, {"b": 2}, {}], "c/d": {"~": 3}, "": 4}, pointer) == found
 
 

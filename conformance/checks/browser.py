@@ -107,7 +107,9 @@ def test_offer_for_browsers(evidence: Evidence) -> None:
         raise Violation(expected="402 as for any client", received=response.shown(), exchange="browser")
     for name in ("payment-required", "www-authenticate"):
         if plain.values(name) and not response.values(name):
-            raise Violation(expected="the challenge that other clients get", received="none", at=name, exchange="browser")
+            raise Violation(
+                expected="the challenge that other clients get", received="none", at=name, exchange="browser"
+            )
 
 
 @check("browser.vary", unpaid, as_browser)

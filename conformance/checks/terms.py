@@ -95,7 +95,9 @@ def test_amount(evidence: Evidence) -> None:
         if not _in_range(way, terms):
             low, high = terms.amount.minimum, terms.amount.maximum
             wanted = f"{low}" if low == high else f"{low} to {high}"
-            _disagreement(evidence, "maxAmountRequired" if offer.version == 1 else "amount", wanted, way.amount, offer, way)
+            _disagreement(
+                evidence, "maxAmountRequired" if offer.version == 1 else "amount", wanted, way.amount, offer, way
+            )
 
 
 @check("x402.terms.pay-to", unpaid)

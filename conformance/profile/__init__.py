@@ -3,7 +3,6 @@
 from conformance.profile.fault import ProfileError
 from conformance.profile.load import from_document, load
 from conformance.profile.model import (
-    ANONYMOUS,
     Amount,
     Answer,
     Budget,
@@ -31,6 +30,7 @@ from conformance.profile.model import (
 )
 from conformance.profile.place import Origin
 from conformance.profile.words import (
+    ANONYMOUS,
     Convention,
     Entitlement,
     Environment,

@@ -10,10 +10,10 @@ from typing import Any
 
 from conformance import selector
 from conformance.profile.fault import Fault
-from conformance.profile.model import ANONYMOUS
 from conformance.profile.place import At, value_at
 from conformance.profile.refusal import did_you_mean
 from conformance.profile.shape import kinds
+from conformance.profile.words import ANONYMOUS
 
 __all__ = ["broken", "contradictions", "unshowable"]
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from conformance import _data
 from conformance.profile.place import Origin
 from conformance.profile.words import (
+    ANONYMOUS,
     Convention,
     Entitlement,
     Environment,
@@ -21,7 +22,6 @@ from conformance.profile.words import (
 from conformance.selector import Selector
 
 __all__ = [
-    "ANONYMOUS",
     "Amount",
     "Answer",
     "Budget",
@@ -48,13 +48,10 @@ __all__ = [
     "Witness",
 ]
 
-ANONYMOUS = "anonymous"
-"""The identity that exists in every profile; it sends no headers unless the profile says so."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """How the target is started; ``{port}``, ``{facilitator}`` and ``{python}`` are filled in at the start."""
+    """How the target is started; ``{port}``, ``{facilitator}`` and ``{python}`` are filled in then."""
 
     command: str
     cwd: Path

@@ -9,10 +9,10 @@ from typing import Any
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from conformance.profile.model import ANONYMOUS, Amount, Idempotency, Marker, Profile
+from conformance.profile.model import Amount, Idempotency, Marker, Profile
 from conformance.profile.shape import kinds
 from conformance.profile.source import put
-from conformance.profile.words import Convention, Entitlement, MarkerKind
+from conformance.profile.words import ANONYMOUS, Convention, Entitlement, MarkerKind
 from conformance.selector import Selector, parse
 
 __all__ = ["structured"]

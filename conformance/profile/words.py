@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 __all__ = [
+    "ANONYMOUS",
     "Convention",
     "Entitlement",
     "Environment",
@@ -13,6 +14,9 @@ __all__ = [
     "PaymentFlow",
     "StoredErrors",
 ]
+
+ANONYMOUS = "anonymous"
+"""The identity that exists in every profile; it sends no headers unless the profile says so."""
 
 
 class Environment(StrEnum):

@@ -125,9 +125,7 @@ def _verdict(rows: Iterable[Row], found: Mapping[tuple[str, str], Result], held:
     return reduce(outcomes, reservations=held)
 
 
-def _shortfalls(
-    profile: Profile, edition: Edition, found: Mapping[tuple[str, str], Result]
-) -> Iterable[str]:
+def _shortfalls(profile: Profile, edition: Edition, found: Mapping[tuple[str, str], Result]) -> Iterable[str]:
     if not any(result.outcome is Outcome.PASSED for result in found.values()):
         yield "nothing that was asked held, or nothing was asked"
     for name, floor in edition.floors.items():
@@ -187,8 +185,13 @@ def to_json(report: Report) -> dict[str, Any]:
         "unjudged": dict(report.unjudged),
         "unasked": list(report.unasked),
         "known_failures": [
-            {"requirement": key[0], "endpoint": key[1], "reason": entry.reason, "link": entry.link,
-             "expires": entry.expires.isoformat()}
+            {
+                "requirement": key[0],
+                "endpoint": key[1],
+                "reason": entry.reason,
+                "link": entry.link,
+                "expires": entry.expires.isoformat(),
+            }
             for key, entry in report.known.items()
         ],
         "stale": list(report.stale),

@@ -35,9 +35,7 @@ def header(profile: Profile, edition: Edition, process: Process | None) -> list[
 def last_line(report: Report) -> str:
     """The verdict in one line."""
     counts = ", ".join(
-        f"{n} {word}"
-        for word, n in [*((str(o), report.count(o)) for o in Outcome), ("not run", report.not_run)]
-        if n
+        f"{n} {word}" for word, n in [*((str(o), report.count(o)) for o in Outcome), ("not run", report.not_run)] if n
     )
     known = sum(report.results[key].outcome is Outcome.VIOLATED for key in report.known)
     note = f" ({known} known failure{'s' if known != 1 else ''})" if known else ""

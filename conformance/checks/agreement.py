@@ -1,0 +1,117 @@
+"""Checks of class ``x402/offer`` on offers that belong together: header and body, now and then, one client and another."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from conformance import schema
+from conformance.checks import check
+from conformance.checks.offer import at, offers, refusal
+from conformance.evidence import Evidence
+from conformance.exchange import Response
+from conformance.gather import again, strangers, unpaid
+from conformance.outcome import Inapplicable, Violation
+from conformance.protocols import x402
+from conformance.selector import resolve_pointer
+
+
+def _price(way: x402.Way) -> tuple[str, str, str, str, str]:
+    return (way.scheme, way.network, way.asset.lower(), way.pay_to.lower(), way.amount)
+
+
+@check("x402.offer.places-agree", unpaid)
+def test_places_agree(evidence: Evidence) -> None:
+    response = refusal(evidence)
+    header = next((offer for offer in offers(evidence) if offer.place == x402.CHALLENGE), None)
+    body = _body(response)
+    if header is None or body is None:
+        reason = "the refusal makes its offer in one place only"
+        raise Inapplicable(reason)
+    for way in body.ways():
+        rivals = [w for w in header.ways() if (w.scheme, w.network) == (way.scheme, way.network)]
+        if rivals and _price(way) not in {_price(rival) for rival in rivals}:
+            raise Violation(
+                expected=f"what {x402.CHALLENGE} says: {', '.join(_price(rivals[0]))}",
+                received=", ".join(_price(way)),
+                at=f"body /accepts/{way.index}",
+                exchange="unpaid",
+            )
+
+
+def _body(response: Response) -> x402.Offer | None:
+    try:
+        document = x402.from_body(response).document
+    except x402.Malformed:
+        return None
+    if not isinstance(document.get("accepts"), list):
+        return None
+    return x402.Offer(version=1 if document.get("x402Version") == 1 else 2, place="body", document=document)
+
+
+_ALWAYS_DYNAMIC = (
+    "/accepts/*/extra/feePayer",
+    "/accepts/*/extra/recentBlockhash",
+    "/accepts/*/extra/memo",
+    "/extensions/sign-in-with-x/info/nonce",
+    "/extensions/sign-in-with-x/info/issuedAt",
+    "/extensions/sign-in-with-x/info/expirationTime",
+    "/extensions/sign-in-with-x/info/requestId",
+    "/extensions/offer-receipt",
+)
+
+
+def _settled(evidence: Evidence, offer: x402.Offer, *members: str) -> dict[str, Any]:
+    """The members of an offer that may not change from one equal request to the next, by JSON Pointer."""
+    document = {key: value for key, value in offer.document.items() if key in members}
+    dynamic = {
+        schema.pointer(path)
+        for pattern in (*_ALWAYS_DYNAMIC, *evidence.endpoint.dynamic)
+        for path, _ in resolve_pointer(document, pattern)
+    }
+    return {spot: value for spot, value in _flat(document) if not _below(spot, dynamic)}
+
+
+def _below(spot: str, roots: set[str]) -> bool:
+    return any(spot == root or spot.startswith(root + "/") for root in roots)
+
+
+def _flat(value: Any, at_path: tuple[str | int, ...] = ()) -> Iterator[tuple[str, Any]]:
+    inner: Mapping[str | int, Any] | None = None
+    if isinstance(value, dict):
+        inner = value
+    elif isinstance(value, list):
+        inner = dict(enumerate(value))
+    if not inner:
+        yield schema.pointer(at_path), value
+        return
+    for key, item in inner.items():
+        yield from _flat(item, (*at_path, key))
+
+
+def _compare(evidence: Evidence, label: str, *members: str) -> None:
+    for before, now in zip(offers(evidence), offers(evidence, label), strict=False):
+        first, second = _settled(evidence, before, *members), _settled(evidence, now, *members)
+        for spot in dict.fromkeys([*first, *second]):
+            if first.get(spot) != second.get(spot):
+                raise Violation(
+                    expected=f"{schema.shown(first.get(spot))} as in the first answer",
+                    received=schema.shown(second.get(spot)),
+                    at=at(now, spot),
+                    exchange=label,
+                    reason="if it is meant to change, name it in endpoint.dynamic",
+                )
+
+
+@check("x402.offer.stable", unpaid, again)
+def test_stable(evidence: Evidence) -> None:
+    _compare(evidence, "again", "resource", "accepts", "extensions")
+
+
+@check("x402.offer.same-for-everyone", unpaid, strangers)
+def test_same_for_everyone(evidence: Evidence) -> None:
+    offers(evidence)
+    for label in ("stranger-agent", "stranger-cookie"):
+        response = evidence.response(label)
+        if 200 <= response.status < 300:
+            raise Violation(expected="402 for everyone", received=response.shown(), exchange=label)
+        if response.status == 402:
+            _compare(evidence, label, "accepts")

@@ -1,0 +1,113 @@
+"""Checks of class ``http`` on what a refusal gives away."""
+
+import re
+from typing import Any
+
+from conformance.checks import check
+from conformance.checks.http import refusal
+from conformance.evidence import Evidence
+from conformance.exchange import Response
+from conformance.gather import again, paid, unpaid
+from conformance.outcome import Untestable, Violation
+from conformance.profile import Marker, MarkerKind
+
+
+@check("http.no-paid-content", unpaid, again, paid)
+def test_no_paid_content(evidence: Evidence) -> None:
+    for label in ("unpaid", "again"):
+        not_served(evidence, evidence.response(label), label)
+
+
+def not_served(evidence: Evidence, response: Response, label: str) -> None:
+    """Holds when the endpoint's marker is not in an answer; proven only once it was seen in a paid one."""
+    marker = evidence.endpoint.marker
+    if marker is None:
+        reason = "the profile names no marker"
+        raise Untestable(reason)
+    if found := marked(response, marker):
+        told = "the paid answer" if "paid" in evidence.exchanges and marked(evidence.response("paid"), marker) else ""
+        raise Violation(
+            expected=f"an unpaid answer without the marker {marker.value!r}",
+            received=f"the marker, in {found}",
+            exchange=label,
+            reason=f"{told} has the marker too: paid content leaks"
+            if told
+            else "the marker was never seen in a paid answer: it may be a marker that fits every answer",
+        )
+    if "paid" not in evidence.exchanges:
+        reason = "the marker was never seen in a paid answer: name a paid_identity that gets the protected one"
+        raise Untestable(reason)
+    if not marked(evidence.response("paid"), marker):
+        reason = f"the marker {marker.value!r} is not in the answer to paid_identity either: it proves nothing"
+        raise Untestable(reason)
+
+
+def marked(response: Response, marker: Marker) -> str:
+    """Where ``marker`` stands in an answer; empty when it does not."""
+    head_text = "\n".join([response.reason, *(f"{name}: {value}" for name, value in response.headers)])
+    content = response.text() + response.after.decode("utf-8", "replace")
+    match marker.kind:
+        case MarkerKind.HEADER:
+            return "the header section" if response.values(marker.value) else ""
+        case MarkerKind.POINTER:
+            return "the body" if _has(response.json_or_none(), marker.value) else ""
+        case MarkerKind.RE:
+            places = {"the body": content, "the header section": head_text}
+            return next((place for place, text in places.items() if re.search(marker.value, text)), "")
+        case _:
+            places = {"the body": content, "the header section": head_text}
+            return next((place for place, text in places.items() if marker.value in text), "")
+
+
+def _has(document: Any, pointer: str) -> bool:
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(document, dict) and key in document:
+            document = document[key]
+        elif isinstance(document, list) and key.isdecimal() and int(key) < len(document):
+            document = document[int(key)]
+        else:
+            return False
+    return document is not None
+
+
+_TRACES = (
+    r"Traceback \(most recent call last\)",
+    r'File "[^"\n]+\.py", line \d+',
+    r"(?m)^\s*at [\w.$<>]+\([\w$]+\.(?:java|kt|scala):\d+\)",
+    r"(?m)^\s+at .{1,120}\((?:/|file://|[A-Z]:\\)[^()\n]{1,200}:\d+:\d+\)",
+    r"(?m)^goroutine \d+ \[",
+    r"(?m)^\s*at [\w.]+\(.*\) in .+\.cs:line \d+",
+    r"SQLSTATE\[",
+)
+
+
+@check("http.no-stack-trace", unpaid)
+def test_no_stack_trace(evidence: Evidence) -> None:
+    text = refusal(evidence).text()
+    for trace in _TRACES:
+        if found := re.search(trace, text):
+            raise Violation(
+                expected="no trace of how the server is built", received=found[0][:80], at="body", exchange="unpaid"
+            )
+
+
+_SECRETS = (
+    r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----",
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    r"\b[rs]k_live_[0-9A-Za-z]{16,}",
+    r"\bgh[pousr]_[0-9A-Za-z]{36}\b",
+    r"\bxox[abpr]-[0-9A-Za-z-]{20,}",
+    r"<secret:[A-Za-z_][A-Za-z0-9_]*>",
+)
+
+
+@check("http.no-secret", unpaid)
+def test_no_secret(evidence: Evidence) -> None:
+    response = refusal(evidence)
+    places = {"body": response.text()} | {name: value for name, value in response.headers}
+    for place, text in places.items():
+        for secret in _SECRETS:
+            if found := re.search(secret, text):
+                shown = found[0] if found[0].startswith("<secret:") else f"{found[0][:8]}…"
+                raise Violation(expected="no secret", received=shown, at=place, exchange="unpaid")

@@ -1,0 +1,66 @@
+"""Checks of class ``x402/offer`` on the address for which an offer is made."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from conformance.checks import check
+from conformance.checks.offer import at, offers
+from conformance.evidence import Evidence
+from conformance.gather import EVIL_HOST, loopback, spoofed_host, unpaid
+from conformance.outcome import Violation
+from conformance.protocols import x402
+
+
+def _resources(offer: x402.Offer) -> Iterator[tuple[str, str]]:
+    resource = offer.document.get("resource")
+    if offer.version == 2 and isinstance(resource, dict) and isinstance(resource.get("url"), str):
+        yield "/resource/url", resource["url"]
+    if offer.version == 1:
+        for way in offer.ways():
+            if isinstance(url := way.members.get("resource"), str):
+                yield f"/accepts/{way.index}/resource", url
+
+
+@check("x402.offer.resource-names-request", unpaid)
+def test_resource_names_request(evidence: Evidence) -> None:
+    asked = urlsplit(evidence.exchange("unpaid").request.url)
+    for offer in offers(evidence):
+        for pointer, url in _resources(offer):
+            named = urlsplit(url)
+            if named.scheme not in {"http", "https"}:
+                continue
+            # Under test on loopback a server may well name its public address.
+            same_host = loopback(asked.geturl()) or (named.scheme, named.netloc) == (asked.scheme, asked.netloc)
+            if not same_host or not _same_path(named.path, asked.path):
+                raise Violation(
+                    expected=f"{asked.scheme}://{asked.netloc}{asked.path}",
+                    received=url,
+                    at=at(offer, pointer),
+                    exchange="unpaid",
+                )
+
+
+def _same_path(named: str, asked: str) -> bool:
+    """Whether a path, in which segments may be templates, is the one that was asked; a proxy may put a prefix before."""
+    mine, theirs = named.strip("/").split("/"), asked.strip("/").split("/")
+    shorter = min(len(mine), len(theirs))
+    pairs = zip(mine[-shorter:], theirs[-shorter:], strict=True)
+    return all(a == b or a.startswith((":", "{", "[", "*")) for a, b in pairs)
+
+
+@check("x402.offer.host-is-not-echoed", unpaid, spoofed_host)
+def test_host_is_not_echoed(evidence: Evidence) -> None:
+    offers(evidence)
+    for label in ("host", "forwarded-host"):
+        if (response := evidence.response(label)).status != 402:
+            continue
+        for offer in offers(evidence, label):
+            for pointer, url in _resources(offer):
+                if urlsplit(url).hostname == EVIL_HOST:
+                    sent = "Host" if label == "host" else "X-Forwarded-Host"
+                    raise Violation(
+                        expected="the server's own public address",
+                        received=f"{url}, after {sent}: {EVIL_HOST} ({response.shown()})",
+                        at=at(offer, pointer),
+                        exchange=label,
+                    )
