@@ -1,6 +1,7 @@
 """``python -m conformance``: the sandbox by hand, and the catalogue as a table."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 
 from conformance import catalogue, checks
@@ -21,7 +22,7 @@ def main() -> None:
 
         serve(given.port)
     else:
-        print("\n".join(_catalogue()))
+        sys.stdout.writelines(f"{line}\n" for line in _catalogue())
 
 
 def _catalogue() -> Iterator[str]:

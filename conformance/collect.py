@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,20 +66,18 @@ class CheckItem(pytest.Item):
         if self.result.outcome in {Outcome.VIOLATED, Outcome.ERROR}:
             raise _Red(self.result)
 
-    def repr_failure(  # type: ignore[override]
-        self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
-    ) -> object:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The finding in a few lines; the whole story is in the report below."""
         if isinstance(excinfo.value, _Red):
             return sentence(excinfo.value.result)
-        return super().repr_failure(excinfo)  # type: ignore[arg-type]
+        return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         """Where the check is written."""
         return self.path, self._line, self.name
 
 
-class _Red(Exception):  # noqa: N818 - an outcome is not an error
+class _Red(Exception):
     def __init__(self, result: Result) -> None:
         super().__init__(sentence(result))
         self.result = result

@@ -37,9 +37,8 @@ class Evidence:
         """The answer called ``label``; raises Unanswered when there is none that can be read."""
         found = self.exchange(label)
         if found.failure or found.response is None:
-            detail = found.failure.detail if found.failure else "no answer"
-            reason = f"{found.request.method} {found.request.url}: {detail}"
-            raise Unanswered(reason, exchange=label)
+            reason = found.failure.detail if found.failure else "no answer"
+            raise Unanswered(reason, at=f"{found.request.method} {found.request.url}", exchange=label)
         return found.response
 
     def labels(self, start: str) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class Finding:
     """The id of the requirement whose failure is behind this one."""
 
 
-class _Decided(Exception):  # noqa: N818 - an outcome is not an error
+class _Decided(Exception):
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.reason or f"expected {finding.expected}, received {finding.received}")
         self.finding = finding
@@ -88,8 +88,8 @@ class Inapplicable(_Decided):
 class Unanswered(_Decided):
     """There is no readable answer to decide on."""
 
-    def __init__(self, reason: str, *, exchange: str = "") -> None:
-        super().__init__(Finding(reason=reason, exchange=exchange))
+    def __init__(self, reason: str, *, at: str = "", exchange: str = "") -> None:
+        super().__init__(Finding(reason=reason, at=at, exchange=exchange))
 
 
 _SEVERITY = (Verdict.CONFORMANT, Verdict.INCOMPLETE, Verdict.NOT_CONFORMANT)

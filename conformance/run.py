@@ -98,7 +98,7 @@ def unjudged(profile: Profile, edition: Edition) -> dict[str, str]:
         if profile.claims is not None and cls not in profile.claims.classes:
             reasons[cls] = "not claimed"
         elif not ids:
-            reasons[cls] = "no checks yet in this version"
+            reasons[cls] = "this version has no checks for it"
         elif not any(concerned(cls, endpoint, profile) for endpoint in profile.endpoints):
             reasons[cls] = "no endpoint shows it"
     return reasons
@@ -238,5 +238,5 @@ class Run:
         )
 
 
-class _Found(AssertionError):  # noqa: N818 - how Hypothesis is told that an example shows something
+class _Found(AssertionError):
     pass

@@ -6,7 +6,7 @@ Its ``$id`` is ``urn:pytest-402:`` and that name, and ``$ref`` uses the same URN
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -47,7 +47,7 @@ def _pattern(_: object, pattern: str, instance: object, __: object) -> Iterator[
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-_Validator: Any = validators.extend(Draft202012Validator, {"pattern": _pattern})
+_Validator: Any = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
 
 
 @cache
@@ -98,12 +98,12 @@ def type_word(value: object) -> str:
 
 @cache
 def _registry() -> Registry[Any]:
-    return Registry(retrieve=_retrieve)
+    return Registry(retrieve=_retrieve)  # type: ignore[call-arg]  # attrs makes the argument from _retrieve
 
 
 def _retrieve(uri: str) -> Resource[Any]:
     if not uri.startswith(URN):
-        raise NoSuchResource(ref=uri)
+        raise NoSuchResource(ref=uri)  # type: ignore[call-arg]
     return Resource.from_contents(named(uri.removeprefix(URN)))
 
 
@@ -122,55 +122,42 @@ def _leaves(error: ValidationError) -> Iterator[Problem]:
 
 
 def _problem(error: ValidationError) -> Problem:
-    at, schema = tuple(error.absolute_path), error.schema
+    value: Any = error.validator_value
+    keyword, schema = str(error.validator), error.schema if isinstance(error.schema, dict) else {}
     member: str | None = None
-    allowed: tuple[str, ...] = ()
-    if isinstance(schema, dict):
-        allowed = tuple(schema.get("properties", {}))
-    if error.validator == "required":
-        member = next(name for name in error.validator_value if name not in error.instance)
-        member = _missing(error) or member
-    elif error.validator in {"additionalProperties", "unevaluatedProperties"}:
-        member = next((key for key in error.instance if key not in allowed), None)
-    elif error.validator == "enum":
-        allowed = tuple(map(str, error.validator_value))
+    allowed: tuple[str, ...] = tuple(schema.get("properties", {}))
+    if keyword == "required":
+        # One error per missing member, which is named in the message alone.
+        member = next(name for name in value if error.message.startswith(repr(name)))
+    elif keyword == "additionalProperties":
+        unknown: Any = error.instance
+        member = next((key for key in unknown if key not in allowed), None)
+    elif keyword == "enum":
+        allowed = tuple(map(str, value))
     return Problem(
-        at=at,
-        keyword=str(error.validator),
-        expected=_expected(error),
+        at=tuple(error.absolute_path),
+        keyword=keyword,
+        expected=_expected(keyword, value, schema),
         received=shown(error.instance),
         member=member,
         allowed=allowed,
     )
 
 
-def _missing(error: ValidationError) -> str | None:
-    # jsonschema reports one error per missing member and names it only in the message.
-    return next((n for n in error.validator_value if error.message.startswith(repr(n))), None)
-
-
-def _expected(error: ValidationError) -> str:
-    schema = error.schema
-    if (
-        isinstance(schema, dict)
-        and "description" in schema
-        and error.validator not in {"required", "additionalProperties"}
-    ):
-        return str(schema["description"])
-    match error.validator:
-        case "type":
-            types = error.validator_value
-            return " or ".join(types) if isinstance(types, list) else str(types)
-        case "const":
-            return json.dumps(error.validator_value)
-        case "enum":
-            return "one of " + ", ".join(map(str, error.validator_value))
+def _expected(keyword: str, value: Any, schema: Mapping[str, Any]) -> str:
+    match keyword:
         case "required":
             return "the member"
-        case "additionalProperties" | "unevaluatedProperties":
+        case "additionalProperties":
             return "no other member"
+        case _ if "description" in schema:
+            return str(schema["description"])
+        case "type":
+            return " or ".join(value) if isinstance(value, list) else str(value)
+        case "enum":
+            return "one of " + ", ".join(map(str, value))
         case _:
-            return f"{error.validator} {json.dumps(error.validator_value, default=str)}"
+            return f"{keyword} {json.dumps(value, default=str)}"
 
 
 def shown(value: object, limit: int = 80) -> str:

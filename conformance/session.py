@@ -14,7 +14,7 @@ import pytest
 
 from conformance import catalogue, collect, known, profile, run, target
 from conformance.exchange import Exchange
-from conformance.outcome import Finding, Outcome
+from conformance.outcome import Outcome
 from conformance.probe import request_to
 from conformance.profile import Profile, ProfileError
 from conformance.redaction import Redactor
@@ -53,15 +53,25 @@ def _refuse_what_cannot_be_trusted(config: pytest.Config) -> None:
         msg = "python -O removes assertions: a conformance run is refused; run without -O and without PYTHONOPTIMIZE"
         raise pytest.UsageError(msg)
     for option in ("setupplan", "setuponly"):
-        if config.getoption(option, False):
+        if config.getoption(option, default=False):
             msg = f"--{option.replace('setup', 'setup-')} asks nothing of the target: there would be no verdict"
             raise pytest.UsageError(msg)
+    if (path := config.getoption("conformance_report")) and not Path(path).resolve().parent.is_dir():
+        msg = f"--conformance-report={path}: the folder {Path(path).resolve().parent} does not exist; make it first"
+        raise pytest.UsageError(msg)
     for prefix in config.getoption("conformance_only") or ():
         ids = [r.id for r in catalogue.load().judged()]
         if not any(id.startswith(prefix) for id in ids):
             areas = ", ".join(sorted({id.rpartition(".")[0] for id in ids}))
             msg = f"--conformance-only={prefix}: no requirement id begins with that; areas are {areas}"
             raise pytest.UsageError(msg)
+
+
+def _hosts(base_url: str, helpers: tuple[str, ...]) -> frozenset[str]:
+    """What may be contacted: the target, also by plain http on the usual port, and its declared helpers."""
+    parts = urlsplit(base_url)
+    plain = {parts.hostname or ""} if parts.scheme == "https" else set()
+    return frozenset({parts.netloc, *plain, *helpers})
 
 
 class Session:
@@ -84,8 +94,6 @@ class Session:
         self._reruns: list[str] = []
         self._began = time.time()
         self._report: document.Report | None = None
-
-    # Starting and stopping
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -118,7 +126,7 @@ class Session:
             timeout=self._profile.target.timeout,
             limits=self._profile.limits,
             redactor=Redactor.of(self._profile.secrets),
-            hosts=frozenset({urlsplit(base_url).netloc, *self._profile.target.helpers}),
+            hosts=_hosts(base_url, self._profile.target.helpers),
             sanity=request_to(self._profile, self._profile.endpoints[0]),
         )
         self._run = run.Run(profile=self._profile, edition=self._edition, wire=wire, place=place)
@@ -147,8 +155,6 @@ class Session:
             writer = self._config.get_terminal_writer()
             writer.line(terminal.last_line(self._report), bold=True)
 
-    # Collecting
-
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """The folder of checks is ours."""
         if path != collect.CHECKS:
@@ -172,8 +178,6 @@ class Session:
             self._run.wire.give_up(self._down)
         return self._run.judge(row)
 
-    # Recording
-
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Puts the result on the report, so that it survives pytest-xdist and lands in JUnit."""
@@ -190,7 +194,7 @@ class Session:
             ]
             if result.outcome in {Outcome.UNMET, Outcome.UNTESTABLE, Outcome.INAPPLICABLE}:
                 report.outcome = "skipped"
-                report.wasxfail = collect.sentence(result)  # type: ignore[attr-defined]
+                report.wasxfail = collect.sentence(result)
                 report.longrepr = collect.sentence(result)
         return report
 
@@ -198,20 +202,20 @@ class Session:
     def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
         """Our words instead of pytest's."""
         told = getattr(report, _PROPERTY, None)
-        if told is None or report.outcome == "rerun":
+        if told is None or str(report.outcome) == "rerun":
             return None
         outcome = json.loads(told)["outcome"]
         letter = {"passed": ".", "violated": "F", "unmet": "u", "inapplicable": "-", "untestable": "?", "error": "E"}
-        return outcome, letter[outcome], outcome.upper()
+        # Under its own name pytest would print each error again: one cause is one story, told below.
+        category = "errored" if outcome == "error" else outcome
+        return category, letter[outcome], outcome.upper()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gathers results, on the controller also those of the workers."""
-        if report.outcome == "rerun":  # type: ignore[comparison-overlap]
+        if str(report.outcome) == "rerun":
             self._reruns.append(report.nodeid)
         if told := getattr(report, _PROPERTY, None):
             self._results.append(Result.from_json(json.loads(told)))
-
-    # Concluding
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -234,8 +238,6 @@ class Session:
             document.write(self._report, Path(path))
         if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.OK if self._report.acceptable else pytest.ExitCode.TESTS_FAILED
-
-    # Telling
 
     def pytest_report_header(self) -> list[str]:
         """Which profile won, what it judges, and where each value came from."""

@@ -115,7 +115,7 @@ def _rows(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Map
 def _requirement(key: str, row: Mapping[str, Any], documents: Mapping[str, Any]) -> Requirement:
     sources = tuple(
         Source(
-            title=documents[s["doc"]]["title"],
+            title=s.get("title", documents[s["doc"]]["title"]),
             url=s.get("url", documents[s["doc"]]["url"]),
             section=s.get("section", ""),
             quote=s.get("quote", ""),

@@ -105,7 +105,7 @@ _SECRETS = (
 @check("http.no-secret", unpaid)
 def test_no_secret(evidence: Evidence) -> None:
     response = refusal(evidence)
-    places = {"body": response.text()} | {name: value for name, value in response.headers}
+    places = {"body": response.text()} | dict(response.headers)
     for place, text in places.items():
         for secret in _SECRETS:
             if found := re.search(secret, text):

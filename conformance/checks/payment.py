@@ -47,7 +47,7 @@ _HISTORY = (
     base64.b64encode(b"\x00" * 32).decode(),
     base64.b64encode(b"\xff" * 32).decode(),
     base64.b64encode(b"[" * 2000).decode(),
-    *(_coded(value) for value in ([], None, 42, "x", True, {})),
+    *map(_coded, ([], None, 42, "x", True, {})),
     "A" * 8192,
     "A" * 65536,
 )

@@ -120,13 +120,12 @@ def test_address_form(evidence: Evidence) -> None:
 def test_checksum(evidence: Evidence) -> None:
     for offer, way in ways(evidence):
         for member, value in (("asset", way.asset), ("payTo", way.pay_to)):
-            digits = value[2:]
-            mixed = digits != digits.lower() and digits != digits.upper()
-            if x402.is_evm(way.network) and _ADDRESS["eip155"][0].fullmatch(value) and mixed:
-                if not is_checksum_address(value):
-                    raise Violation(
-                        expected="an EIP-55 checksum where letters are of both cases",
-                        received=value,
-                        at=at(offer, f"/accepts/{way.index}/{member}"),
-                        exchange="unpaid",
-                    )
+            mixed = value[2:] not in {value[2:].lower(), value[2:].upper()}
+            address = x402.is_evm(way.network) and _ADDRESS["eip155"][0].fullmatch(value)
+            if address and mixed and not is_checksum_address(value):
+                raise Violation(
+                    expected="an EIP-55 checksum where letters are of both cases",
+                    received=value,
+                    at=at(offer, f"/accepts/{way.index}/{member}"),
+                    exchange="unpaid",
+                )

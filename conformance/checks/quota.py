@@ -18,7 +18,7 @@ def test_ratelimit_grammar(evidence: Evidence) -> None:
             amount = parameters.get(member)
             if not isinstance(item, str) or isinstance(item, http_sf.Token):
                 raise _quota(name, "quoted strings as items", repr(item))
-            if amount is None and name == "ratelimit" or not _natural(amount):
+            if (amount is None and name == "ratelimit") or not _natural(amount):
                 raise _quota(name, f"{member} as an integer of 0 or more", f"{member}={amount}")
 
 
@@ -53,7 +53,7 @@ def _quotas(evidence: Evidence, name: str, *, lenient: bool = False) -> list[tup
         reason = "the refusal has no RateLimit fields"
         raise Inapplicable(reason)
     try:
-        parsed = http_sf.parse(", ".join(response.values(name)).encode("latin-1"), tltype="list")
+        parsed: Any = http_sf.parse(", ".join(response.values(name)).encode("latin-1"), tltype="list")
     except ValueError as error:
         if lenient:
             raise Untestable(str(error), cause="http.ratelimit-grammar") from error

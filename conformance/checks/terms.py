@@ -51,8 +51,8 @@ def _pairs(evidence: Evidence) -> tuple[list[Pair], list[tuple[x402.Offer, x402.
     return pairs, extra, lacking
 
 
-def _disagreement(evidence: Evidence, member: str, wanted: str, given: str, offer: x402.Offer, way: x402.Way) -> None:
-    raise Violation(
+def _disagreement(member: str, wanted: str, given: str, offer: x402.Offer, way: x402.Way) -> Violation:
+    return Violation(
         expected=f"{wanted}, as the profile's terms say",
         received=given or "nothing that can be read",
         at=at(offer, f"/accepts/{way.index}/{member}"),
@@ -72,21 +72,21 @@ def _matched(evidence: Evidence) -> Iterator[Pair]:
 def test_scheme(evidence: Evidence) -> None:
     for offer, way, terms in _matched(evidence):
         if way.scheme != terms.scheme:
-            _disagreement(evidence, "scheme", terms.scheme, way.scheme, offer, way)
+            raise _disagreement("scheme", terms.scheme, way.scheme, offer, way)
 
 
 @check("x402.terms.network", unpaid)
 def test_network(evidence: Evidence) -> None:
     for offer, way, terms in _matched(evidence):
         if way.network != x402.caip2(terms.network):
-            _disagreement(evidence, "network", terms.network, way.network, offer, way)
+            raise _disagreement("network", terms.network, way.network, offer, way)
 
 
 @check("x402.terms.asset", unpaid)
 def test_asset(evidence: Evidence) -> None:
     for offer, way, terms in _matched(evidence):
         if way.asset != terms.asset and not _same_hex(way.asset, terms.asset):
-            _disagreement(evidence, "asset", terms.asset, way.asset, offer, way)
+            raise _disagreement("asset", terms.asset, way.asset, offer, way)
 
 
 @check("x402.terms.amount", unpaid)
@@ -94,17 +94,15 @@ def test_amount(evidence: Evidence) -> None:
     for offer, way, terms in _matched(evidence):
         if not _in_range(way, terms):
             low, high = terms.amount.minimum, terms.amount.maximum
-            wanted = f"{low}" if low == high else f"{low} to {high}"
-            _disagreement(
-                evidence, "maxAmountRequired" if offer.version == 1 else "amount", wanted, way.amount, offer, way
-            )
+            member = "maxAmountRequired" if offer.version == 1 else "amount"
+            raise _disagreement(member, str(low) if low == high else f"{low} to {high}", way.amount, offer, way)
 
 
 @check("x402.terms.pay-to", unpaid)
 def test_pay_to(evidence: Evidence) -> None:
     for offer, way, terms in _matched(evidence):
         if terms.pay_to and way.pay_to != terms.pay_to and not _same_hex(way.pay_to, terms.pay_to):
-            _disagreement(evidence, "payTo", terms.pay_to, way.pay_to, offer, way)
+            raise _disagreement("payTo", terms.pay_to, way.pay_to, offer, way)
 
 
 def _same_hex(one: str, other: str) -> bool:

@@ -13,7 +13,6 @@ from conformance.target import Process
 
 __all__ = ["header", "last_line", "printable", "summary"]
 
-_TOLD = (Outcome.VIOLATED, Outcome.ERROR, Outcome.UNMET)
 _WIDTH = 116
 
 
@@ -40,9 +39,9 @@ def last_line(report: Report) -> str:
     known = sum(report.results[key].outcome is Outcome.VIOLATED for key in report.known)
     note = f" ({known} known failure{'s' if known != 1 else ''})" if known else ""
     word = f"{report.verdict}{note if report.verdict is Verdict.NOT_CONFORMANT else ''}"
+    left = sum(why != "not claimed" for why in report.unjudged.values())
     classes = ", ".join(report.classes) or "no class"
-    left = ", ".join(report.unjudged)
-    return f"{word}: {counts}; judged {classes}" + (f"; not judged {left}" if left else "")
+    return f"{word}: {counts}; judged {classes}" + (f"; {left} more classes not judged" if left else "")
 
 
 def summary(report: Report) -> Iterator[str]:
@@ -52,9 +51,11 @@ def summary(report: Report) -> Iterator[str]:
     for row in report.rows:
         if result := report.results.get(row.key):
             by_outcome[result.outcome][row.requirement.id].append(result)
-    for outcome in _TOLD:
-        for id, results in by_outcome[outcome].items():
-            yield from _story(requirements[id], results, report)
+    for id, results in by_outcome[Outcome.VIOLATED].items():
+        yield from _story(requirements[id], results, report)
+    yield from _errors([result for found in by_outcome[Outcome.ERROR].values() for result in found])
+    for id, results in by_outcome[Outcome.UNMET].items():
+        yield from _story(requirements[id], results, report)
     notes = [r for found in by_outcome[Outcome.PASSED].values() for r in found if r.finding]
     if notes:
         yield ""
@@ -66,9 +67,8 @@ def summary(report: Report) -> Iterator[str]:
 
 
 def _story(requirement: Requirement, results: list[Result], report: Report) -> Iterator[str]:
-    outcome = results[0].outcome
     yield ""
-    yield f"{str(outcome).upper()}  {requirement.id}  {requirement.level}"
+    yield f"{str(results[0].outcome).upper()}  {requirement.id}  {requirement.level}"
     yield f"  {requirement.statement}"
     by_finding: dict[str, list[Result]] = defaultdict(list)
     for result in results:
@@ -84,10 +84,29 @@ def _story(requirement: Requirement, results: list[Result], report: Report) -> I
         for result in same:
             if entry := report.known.get((result.requirement, result.endpoint)):
                 yield from _wrapped("known", f"{entry.reason} {entry.link} (until {entry.expires})")
-        if finding and (key := first.evidence and first.evidence[-1].get(finding.exchange)):
-            yield f"  again     {printable(first.exchanges[key].request.curl())}"
+        yield from _again(first)
     for source in requirement.sources:
         yield from _source(source)
+
+
+def _errors(results: list[Result]) -> Iterator[str]:
+    """One cause is one story, however many requirements it keeps from being judged."""
+    by_reason: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        by_reason[_told(result)].append(result)
+    for reason, same in by_reason.items():
+        yield ""
+        yield f"ERROR  {len(same)} row{'s' if len(same) > 1 else ''} could not be judged"
+        finding = same[0].finding
+        yield from _wrapped("reason", f"{finding.at}: {reason}" if finding and finding.at else reason)
+        yield from _again(same[0])
+        yield from _wrapped("rows", ", ".join(f"{r.requirement}{_place(r)}" for r in same))
+
+
+def _again(result: Result) -> Iterator[str]:
+    key = result.evidence[-1].get(result.finding.exchange) if result.evidence and result.finding else None
+    if key:
+        yield f"  again     {printable(result.exchanges[key].request.curl())}"
 
 
 def _source(source: Source) -> Iterator[str]:
@@ -128,9 +147,14 @@ def _classes(report: Report) -> Iterator[str]:
         counts = Counter(
             str(report.results[row.key].outcome) if row.key in report.results else "not run" for row in rows
         )
-        yield f"{cls:<12} {verdict:<15} {', '.join(f'{n} {word}' for word, n in counts.most_common())}"
+        yield f"{cls:<15} {verdict:<15} {', '.join(f'{n} {word}' for word, n in counts.most_common())}"
+    left: dict[str, list[str]] = defaultdict(list)
     for cls, why in report.unjudged.items():
-        yield f"{cls:<12} {'not judged':<15} {why}"
+        left[why].append(cls)
+    for why, classes in left.items():
+        yield from textwrap.wrap(
+            f"not judged ({why}): {', '.join(classes)}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False
+        )
     for reservation in report.reservations:
         yield f"incomplete: {printable(reservation)}"
     for stale in report.stale:
