@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
 
 __all__ = ["Exchange", "Failure", "Request", "Response"]
 
@@ -108,6 +109,19 @@ class Exchange:
     """Seconds since the run began."""
     took: float = 0.0
     """Seconds until the answer was read."""
+
+    def again(self) -> str:
+        """A shell line that shows it again: curl, or bytes on a socket for what curl would not show."""
+        if not (self.response and self.response.after):
+            return self.request.curl()
+        parts = urlsplit(self.request.url)
+        target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        fields = [("Host", parts.netloc), *self.request.headers, ("Connection", "close")]
+        lines = [f"{self.request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
+        sent = "printf %b " + _quoted("\\r\\n".join(lines))
+        if parts.scheme == "https":
+            return f"{sent} | openssl s_client -quiet -connect {parts.hostname}:{parts.port or 443}"
+        return f"{sent} | nc {parts.hostname} {parts.port or 80}"
 
     def to_json(self) -> dict[str, Any]:
         """The exchange as a JSON object; bodies are text, or base64 where they are not UTF-8."""

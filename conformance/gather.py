@@ -158,10 +158,11 @@ def unknown_path(probe: Probe) -> None:
 
 def free_paths(probe: Probe) -> None:
     """The paths by which robots and clients find their way, unless the profile lists one as an endpoint."""
-    own = {endpoint.path.partition("?")[0] for endpoint in probe.profile.endpoints}
+    parts = urlsplit(probe.profile.target.base_url)
+    own = {urlsplit(request_to(probe.profile, endpoint).url).path for endpoint in probe.profile.endpoints}
     for path in FREE_PATHS:
         if path not in own:
-            probe.ask(f"free {path}", path=path)
+            probe.ask(f"free {path}", url=f"{parts.scheme}://{parts.netloc}{path}")
 
 
 def plain_http(probe: Probe) -> None:

@@ -91,7 +91,7 @@ class Session:
         self._down = ""
         self._sanity: dict[str, Exchange] = {}
         self._results: list[Result] = []
-        self._reruns: list[str] = []
+        self._taints: list[str] = []
         self._began = time.time()
         self._report: document.Report | None = None
 
@@ -151,7 +151,7 @@ class Session:
             self._run.wire.close()
         if self._process:
             self._process.stop()
-        if self._report:
+        if self._report and self._config.pluginmanager.has_plugin("terminalreporter"):
             writer = self._config.get_terminal_writer()
             writer.line(terminal.last_line(self._report), bold=True)
 
@@ -213,7 +213,9 @@ class Session:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gathers results, on the controller also those of the workers."""
         if str(report.outcome) == "rerun":
-            self._reruns.append(report.nodeid)
+            self._taints.append(f"{report.nodeid} was run again")
+        elif report.failed and not hasattr(report, _PROPERTY):
+            self._taints.append(f"{report.nodeid} failed in its {report.when}, outside the check")
         if told := getattr(report, _PROPERTY, None):
             self._results.append(Result.from_json(json.loads(told)))
 
@@ -229,7 +231,7 @@ class Session:
             rows=self._rows,
             results=self._results,
             sanity=self._sanity,
-            reservations=[*([last] if last else []), *(f"{nodeid} was run again" for nodeid in self._reruns)],
+            reservations=[*([last] if last else []), *self._taints],
             failures=self._failures,
             began=self._began,
             command=self._process.command if self._process else "",

@@ -9,7 +9,7 @@ from conformance.checks.offer import at, offers, refusal
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import again, strangers, unpaid
-from conformance.outcome import Inapplicable, Violation
+from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.protocols import x402
 from conformance.selector import resolve_pointer
 
@@ -87,8 +87,22 @@ def _flat(value: Any, at_path: tuple[str | int, ...] = ()) -> Iterator[tuple[str
         yield from _flat(item, (*at_path, key))
 
 
+def _again(evidence: Evidence, label: str) -> list[x402.Offer]:
+    try:
+        return offers(evidence, label)
+    except Untestable:
+        return []
+
+
 def _compare(evidence: Evidence, label: str, *members: str) -> None:
-    for before, now in zip(offers(evidence), offers(evidence, label), strict=False):
+    first_time, this_time = offers(evidence), _again(evidence, label)
+    if len(first_time) != len(this_time):
+        raise Violation(
+            expected=f"an offer in {' and in '.join(offer.place for offer in first_time)}",
+            received=" and in ".join(offer.place for offer in this_time) or "no offer that can be read",
+            exchange=label,
+        )
+    for before, now in zip(first_time, this_time, strict=True):
         first, second = _settled(evidence, before, *members), _settled(evidence, now, *members)
         for spot in dict.fromkeys([*first, *second]):
             if first.get(spot) != second.get(spot):

@@ -14,7 +14,6 @@ from conformance.gather import (
     markup_in_query,
     no_accept,
     preflight,
-    spoken,
     unpaid,
 )
 from conformance.outcome import Inapplicable, Violation
@@ -32,18 +31,25 @@ def _across_origins(evidence: Evidence) -> None:
         raise Inapplicable(reason)
 
 
+def _preflights(evidence: Evidence) -> tuple[str, ...]:
+    _across_origins(evidence)
+    evidence.response("unpaid")
+    if evidence.endpoint.protocol is None:
+        reason = "the endpoint speaks no payment protocol, so that no field carries a payment"
+        raise Inapplicable(reason)
+    return evidence.labels("preflight-")
+
+
 @check("browser.preflight", unpaid, cross_origin, preflight)
 def test_preflight(evidence: Evidence) -> None:
-    _across_origins(evidence)
-    for label in evidence.labels("preflight-"):
+    for label in _preflights(evidence):
         if not 200 <= (response := evidence.response(label)).status < 300:
             raise Violation(expected="2xx without payment", received=response.shown(), exchange=label)
 
 
 @check("browser.preflight-allows-payment", unpaid, cross_origin, preflight)
 def test_preflight_allows_payment(evidence: Evidence) -> None:
-    _across_origins(evidence)
-    for label in evidence.labels("preflight-"):
+    for label in _preflights(evidence):
         response, version = evidence.response(label), int(label.removeprefix("preflight-v"))
         if not 200 <= response.status < 300:
             continue
@@ -120,7 +126,8 @@ def test_vary(evidence: Evidence) -> None:
     for label, answer in (("unpaid", plain), ("browser", response)):
         directives = fields.cache_control(answer.values("cache-control"))
         storable = "no-store" not in directives and (
-            "public" in directives or any(int(directives.get(n) or 0) for n in ("max-age", "s-maxage"))
+            "public" in directives
+            or any(directives.get(n, "0").strip("0").isdecimal() for n in ("max-age", "s-maxage"))
         )
         if storable and not {"accept", "*"} & fields.tokens(answer.values("vary")):
             raise Violation(
@@ -144,10 +151,7 @@ def test_offer_without_accept(evidence: Evidence) -> None:
     plain, response = refusal(evidence), evidence.response("no-accept")
     if response.status != 402:
         raise Violation(expected="402 as with Accept: */*", received=response.shown(), exchange="no-accept")
-    if evidence.endpoint.protocol is None:
-        return
-    expected = spoken(evidence.endpoint.versions, plain)
-    if missing := [version for version in expected if version not in spoken((), response)]:
+    if missing := [version for version in x402.advertised(plain) if version not in x402.advertised(response)]:
         raise Violation(
             expected=f"the version {missing[0]} offer that Accept: */* gets",
             received=f"{response.media_type() or 'no content type'} without it",

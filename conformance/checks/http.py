@@ -9,7 +9,7 @@ from conformance import fields, schema
 from conformance.checks import check
 from conformance.evidence import Evidence
 from conformance.exchange import Response
-from conformance.gather import conditional, linked, loopback, unpaid
+from conformance.gather import again, conditional, linked, loopback, unpaid
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 
 REFUSED = "http.unpaid-is-refused"
@@ -24,23 +24,29 @@ def refusal(evidence: Evidence, label: str = "unpaid") -> Response:
     return response
 
 
-@check("http.unpaid-is-refused", unpaid)
+@check("http.unpaid-is-refused", unpaid, again)
 def test_unpaid_is_refused(evidence: Evidence) -> None:
-    response = evidence.response("unpaid")
-    if 200 <= response.status < 300:
-        raise Violation(
-            expected="402 Payment Required",
-            received=response.shown(),
-            exchange="unpaid",
-            reason="if some requests are free here, choose an identity that has to pay (endpoint.identity)",
-        )
     declared = {s for a in evidence.profile.answers if a.name in evidence.endpoint.answers for s in a.status}
-    if response.status != 402 and response.status not in declared:
-        reason = (
-            f"the request of endpoint {evidence.endpoint.name!r} is answered {response.shown()} and never reaches the "
-            f"paywall: correct its path, method, query, body or identity in the profile"
-        )
-        raise Unanswered(reason, exchange="unpaid")
+    for label in ("unpaid", "again"):
+        response = evidence.response(label)
+        if 200 <= response.status < 300:
+            raise Violation(
+                expected="402 Payment Required",
+                received=response.shown(),
+                exchange=label,
+                reason="if some requests are free here, choose an identity that has to pay (endpoint.identity)",
+            )
+        if response.status != 402 and response.status not in declared:
+            raise unreached(evidence, response, label)
+
+
+def unreached(evidence: Evidence, response: Response, label: str) -> Unanswered:
+    """What to say when the profile's own request is turned away before anyone asks for money."""
+    reason = (
+        f"the request of endpoint {evidence.endpoint.name!r} is answered {response.shown()} and never reaches the "
+        f"paywall: correct its path, method, query, body or identity in the profile"
+    )
+    return Unanswered(reason, exchange=label)
 
 
 _WAYS = (
@@ -185,13 +191,15 @@ def test_secure_links(evidence: Evidence) -> None:
             raise Violation(expected="https", received=target, at=at, exchange="unpaid")
 
 
+_MONEY = re.compile("(?i)pay|checkout|billing|upgrade|top.?up|purchase|subscri|invoice|remedy")
+
+
 def _urls(document: Any, at: str = "") -> Iterator[tuple[str, str]]:
     """Where a JSON body sends someone who wants to pay; an x402 ``resource`` is judged with the offer."""
     match document:
         case dict():
             for key, value in document.items():
-                word = str(key).lower().replace("_", "")
-                if isinstance(value, str) and word.endswith(("url", "uri", "link", "href")):
+                if isinstance(value, str) and _MONEY.search(str(key)):
                     yield f"body {at}/{key}", value
                 elif key not in {"resource", "accepts", "extensions"}:
                     yield from _urls(value, f"{at}/{key}")
@@ -205,6 +213,33 @@ def test_content_type(evidence: Evidence) -> None:
     response = refusal(evidence)
     if response.body and not response.media_type():
         raise Violation(expected="Content-Type", received="none beside content", exchange="unpaid")
+
+
+_SINGLETONS = (
+    "age",
+    "content-length",
+    "content-location",
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "last-modified",
+    "location",
+    "retry-after",
+)
+
+
+@check("http.singleton-fields", unpaid)
+def test_singleton_fields(evidence: Evidence) -> None:
+    response = refusal(evidence)
+    for name in _SINGLETONS:
+        if len(values := response.values(name)) > 1:
+            raise Violation(
+                expected=f"one {name.title()} line",
+                received=f"{len(values)}: {'; '.join(values)}",
+                at=name.title(),
+                exchange="unpaid",
+            )
 
 
 @check("http.date", unpaid)

@@ -48,6 +48,8 @@ _HISTORY = (
     base64.b64encode(b"\xff" * 32).decode(),
     base64.b64encode(b"[" * 2000).decode(),
     *map(_coded, ([], None, 42, "x", True, {})),
+    _coded({"x402Version": 1, "scheme": "exact", "network": "base-sepolia", "payload": {}}),
+    _coded({"x402Version": 2, "accepted": {}, "payload": {}}),
     "A" * 8192,
     "A" * 65536,
 )

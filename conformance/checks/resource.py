@@ -1,7 +1,7 @@
 """Checks of class ``x402/offer`` on the address for which an offer is made."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from conformance.checks import check
 from conformance.checks.offer import at, offers
@@ -30,7 +30,7 @@ def test_resource_names_request(evidence: Evidence) -> None:
             if named.scheme not in {"http", "https"}:
                 continue
             # Under test on loopback a server may well name its public address.
-            same_host = loopback(asked.geturl()) or (named.scheme, named.netloc) == (asked.scheme, asked.netloc)
+            same_host = loopback(asked.geturl()) or _origin(named) == _origin(asked)
             if not same_host or not _same_path(named.path, asked.path):
                 raise Violation(
                     expected=f"{asked.scheme}://{asked.netloc}{asked.path}",
@@ -38,6 +38,10 @@ def test_resource_names_request(evidence: Evidence) -> None:
                     at=at(offer, pointer),
                     exchange="unpaid",
                 )
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
+    return (url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme))
 
 
 def _same_path(named: str, asked: str) -> bool:
@@ -63,4 +67,5 @@ def test_host_is_not_echoed(evidence: Evidence) -> None:
                         received=f"{url}, after {sent}: {EVIL_HOST} ({response.shown()})",
                         at=at(offer, pointer),
                         exchange=label,
+                        reason="name the resource in the server's configuration, or refuse hosts that it does not serve",
                     )

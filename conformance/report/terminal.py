@@ -106,7 +106,7 @@ def _errors(results: list[Result]) -> Iterator[str]:
 def _again(result: Result) -> Iterator[str]:
     key = result.evidence[-1].get(result.finding.exchange) if result.evidence and result.finding else None
     if key:
-        yield f"  again     {printable(result.exchanges[key].request.curl())}"
+        yield f"  again     {printable(result.exchanges[key].again())}"
 
 
 def _source(source: Source) -> Iterator[str]:

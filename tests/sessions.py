@@ -1,0 +1,145 @@
+"""Conformance runs as a user starts them, and the correct server that they run against."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from conformance.sandbox import app
+
+__all__ = ["CLAIMS", "Ran", "clean_environment", "profile", "sandbox", "session", "started"]
+
+CLAIMS = '[claims]\nclasses = ["http", "browser", "x402/offer"]\n'
+_LEAN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "conformance.plugin"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What became of one run."""
+
+    code: int
+    out: str
+    """Both streams."""
+    report: dict[str, Any]
+    """Empty when none was written."""
+    took: float
+    """Seconds."""
+
+    @property
+    def last(self) -> str:
+        """The last line."""
+        return (self.out.rstrip().splitlines() or [""])[-1]
+
+    @property
+    def verdict(self) -> str:
+        """What the last line says, which is what the report says; empty when neither says anything."""
+        word = re.match(r"conformant|incomplete|not conformant", self.last)
+        assert (word.group() if word else "") == self.report.get("verdict", ""), self.out
+        return self.report.get("verdict", "")
+
+    @property
+    def outcomes(self) -> dict[str, str | None]:
+        """Requirement and endpoint -> outcome; None for a row that did not run."""
+        return {f"{r['requirement']} {r['endpoint']}": r["outcome"] for r in self.report["results"]}
+
+
+def profile(base_url: str, *, claims: str = CLAIMS, target: str = "timeout = 5.0", more: str = "") -> str:
+    """A profile of one endpoint of the sandbox; ``target`` are further lines of its table, ``more`` of the file."""
+    return (
+        f'edition = "2026.11"\n[target]\nname = "Small"\nbase_url = "{base_url}"\n{target}\n{claims}'
+        '[identity.subscriber]\nheaders = { Sandbox-Account = "subscriber" }\n'
+        '[[endpoint]]\nname = "weather"\npath = "/weather"\nprotocol = "x402"\nversions = [2]\nmarker = "sunny"\n'
+        'paid_identity = "subscriber"\n[[endpoint.terms]]\nscheme = "exact"\nnetwork = "eip155:84532"\n'
+        'asset = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"\namount = "10000"\n'
+        f'pay_to = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C"\n{more}'
+    )
+
+
+def clean_environment(*, lean: bool = True, **more: str) -> dict[str, str]:
+    """Our environment without what this pytest left in it; ``lean`` loads no plugin but ours, which is faster."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PYTHON", "CONFORMANCE", "COV"))}
+    # Tests see the code that they stand beside, also where it is not installed from this folder.
+    return own | ({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}) | (
+        _LEAN if lean else {}
+    ) | more
+
+
+def started(
+    folder: Path, *args: str, python: Sequence[str] = (), lean: bool = True, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """``pytest`` with ``args`` in ``folder``, under way; the caller waits for it."""
+    return subprocess.Popen(
+        [sys.executable, *python, "-m", "pytest", *args],
+        cwd=folder,
+        env=clean_environment(lean=lean, **(env or {})),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        start_new_session=True,
+    )
+
+
+def session(
+    folder: Path,
+    *args: str,
+    text: str = "",
+    python: Sequence[str] = (),
+    lean: bool = True,
+    env: Mapping[str, str] | None = None,
+    within: float = 60.0,
+) -> Ran:
+    """A whole run of the profile ``text``, written to ``folder/profiles/small.toml``, with a report.
+
+    Fails when it takes longer than ``within`` seconds.
+    """
+    written = folder / "report.json"
+    written.unlink(missing_ok=True)
+    asked: tuple[str, ...] = ()
+    if text:
+        (folder / "profiles").mkdir(exist_ok=True)
+        (folder / "profiles" / "small.toml").write_text(text, "utf-8")
+        asked = ("--conformance-profile=small", "--conformance-report=report.json")
+    began = time.monotonic()
+    child = started(folder, *asked, *args, python=python, lean=lean, env=env)
+    try:
+        out, _ = child.communicate(timeout=within)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        out, _ = child.communicate()
+        raise AssertionError(f"the run takes longer than {within:g} s:\n{out}") from None
+    report = json.loads(written.read_text("utf-8")) if written.exists() else {}
+    return Ran(code=child.returncode, out=out, report=report, took=time.monotonic() - began)
+
+
+@contextmanager
+def sandbox(public_url: str = "") -> Iterator[str]:
+    """The sandbox on a free port, in a thread; ``public_url`` is what it calls itself when it is behind another."""
+    # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms for each request otherwise.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(128)
+        here = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        config = uvicorn.Config(app(public_url or here), log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        # The socket listens already: a request that comes early waits for the server.
+        try:
+            yield here
+        finally:
+            server.should_exit = True
+            thread.join(10)
