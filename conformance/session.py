@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -91,6 +92,7 @@ class Session:
         self._down = ""
         self._sanity: dict[str, Exchange] = {}
         self._results: list[Result] = []
+        self._exchanges: dict[str, Exchange] = {}
         self._taints: list[str] = []
         self._began = time.time()
         self._report: document.Report | None = None
@@ -217,7 +219,10 @@ class Session:
         elif report.failed and not hasattr(report, _PROPERTY):
             self._taints.append(f"{report.nodeid} failed in its {report.when}, outside the check")
         if told := getattr(report, _PROPERTY, None):
-            self._results.append(Result.from_json(json.loads(told)))
+            result = Result.from_json(json.loads(told))
+            # Many results rest on the same exchanges: each is kept once.
+            shared = {key: self._exchanges.setdefault(key, exchange) for key, exchange in result.exchanges.items()}
+            self._results.append(replace(result, exchanges=shared))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

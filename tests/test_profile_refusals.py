@@ -3,31 +3,14 @@
 from pathlib import Path
 
 import pytest
+from refusals import EDITION, ENDPOINT, GOOD, TARGET, TERMS, refused
 
-from conformance import profile, schema
-from conformance.profile import ProfileError
+from conformance import schema
 
-EDITION = 'edition = "2026.11"\n'
-TARGET = '[target]\nname = "Acme"\nbase_url = "https://api.acme.example"\n'
-ENDPOINT = '[[endpoint]]\nname = "quote"\npath = "/quote"\nprotocol = "x402"\n'
-GOOD = EDITION + TARGET + ENDPOINT
-TERMS = '[[endpoint.terms]]\nscheme = "exact"\nnetwork = "eip155:84532"\nasset = "0xA"\namount = '
 RULE = '[[answer]]\nname = "broke"\nfamily = "credits"\n'
 PATH = "a path that starts with one slash, with or without a query"
 QUOTE = 'endpoint "quote": '
 DECIMALS = 'write it as a string of atomic units such as "10000"; atomic units have no decimals and no sign'
-
-
-def refused(folder: Path, text: str, **environ: str) -> list[str]:
-    """The sentences that refuse ``text`` as the profile acme, without the name of the file."""
-    path = folder / "profiles" / "acme.toml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text, "utf-8")
-    with pytest.raises(ProfileError) as caught:
-        profile.load("acme", cwd=folder, environ=environ)
-    lines = str(caught.value).splitlines()
-    assert [line for line in lines if not line.startswith("profiles/acme.toml: ")] == []
-    return [line.removeprefix("profiles/acme.toml: ") for line in lines]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,114 @@
+"""What the documents say is what the code does."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import conformance
+import pytest
+from conformance import catalogue, profile
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+PACKAGE = Path(conformance.__file__).resolve().parent
+
+ROOMS = (
+    ("catalogue",),
+    ("outcome",),
+    ("_data", "schema"),
+    ("selector", "profile"),
+    ("redaction", "exchange", "evidence"),
+    ("_raw_stream", "_raw_answer", "raw", "transport", "wire"),
+    ("fields", "protocols"),
+    ("probe", "gather"),
+    ("sandbox",),
+    ("checks",),
+    ("run",),
+    ("known", "target"),
+    ("report",),
+    ("collect", "session", "plugin", "__main__"),
+)
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "conformance":
+            parts = (node.module or "").split(".")
+            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("conformance.")}
+    return found
+
+
+def test_a_module_imports_only_from_rooms_above_its_own():
+    """No module imports from a room further down the list in ARCHITECTURE.md, and every module has a room."""
+    floor = {name: number for number, names in enumerate(ROOMS) for name in names}
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        wrong += [f"{path.name} ({room}) imports {other}" for other in _imports(path) if floor[other] > floor[room]]
+    assert not wrong
+
+
+def test_the_map_names_every_room():
+    """ARCHITECTURE.md speaks of every room."""
+    told = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    names = [name for names in ROOMS for name in names if not name.startswith("_")]
+    assert not [name for name in names if f"`{name}/`" not in told and f"`{name}.py`" not in told]
+
+
+def test_the_first_profile_of_the_readme_loads(tmp_path):
+    """The profile that the README shows, with the terms that it adds, is accepted as printed."""
+    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    first, terms = (block for block in blocks if "edition" in block or "endpoint.terms" in block)
+    (tmp_path / "myapi.toml").write_text(first + "\n" + terms)
+    loaded = profile.load("myapi.toml", cwd=tmp_path, environ={})
+    assert loaded.endpoints[0].terms[0].amount.minimum == 10000
+
+
+def test_the_known_failure_of_the_readme_is_a_requirement():
+    """The known failure that the README shows names a requirement that is judged."""
+    block = next(block for block in re.findall(r"```toml\n(.*?)```", README, re.DOTALL) if "[[failure]]" in block)
+    assert tomllib.loads(block)["failure"][0]["id"] in catalogue.load().requirements
+
+
+def test_the_readme_counts_the_requirements():
+    """The number of requirements in the README is that of the catalogue."""
+    judged = len(list(catalogue.load().judged()))
+    assert f"{judged} requirements of edition 2026.11" in README
+
+
+def test_the_readme_shows_the_last_line(tmp_path):
+    """The line with which the README says its first command ends is the one with which it ends."""
+    command = [sys.executable, "-m", "pytest", "--conformance-profile=sandbox", "-p", "no:cacheprovider"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert run.stdout.splitlines()[-1] in README
+    assert run.returncode == 0
+
+
+def test_the_links_of_the_documents_lead_somewhere():
+    """Every relative link in a document is a file of the project."""
+    wrong = [
+        f"{path.name}: {link}"
+        for path in ROOT.glob("*.md")
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8"))
+        if not (ROOT / link).exists()
+    ]
+    assert not wrong
+
+
+@pytest.mark.skipif(not (ROOT / ".ci" / "run").exists(), reason="an sdist has no .ci")
+def test_ci_runs_the_commands_of_the_readme():
+    """The README has two shell lines, and .ci/run takes them from there."""
+    commands = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
+    assert len(commands) == 2
+    assert all("\n" not in command for command in commands)
+    assert "README.md" in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
