@@ -48,9 +48,9 @@ class KnownFailures:
         for entry in self.entries:
             where = f'{entry.id} at "{entry.endpoint}"' if entry.endpoint else entry.id
             if entry.expires < today:
-                told.append(f"{self.path}: {where} expired on {entry.expires}: mend it or give it a new date")
+                told.append(f"{self.path.name}: {where} expired on {entry.expires}: mend it or give it a new date")
             elif not any(entry.covers(*row) for row in rows):
-                told.append(f"{self.path}: {where} did not fail in this run: remove the entry if it is mended")
+                told.append(f"{self.path.name}: {where} did not fail in this run: remove the entry if it is mended")
         return told
 
 
@@ -69,6 +69,7 @@ def load(profile: Profile) -> KnownFailures:
         raise ProfileError(msg) from error
     plain = _plain_dates(table)
     wrong = [_told(path, problem) for problem in schema.problems(plain, "known-failures")]
+    wrong += [f"{path}: {row['id']}: {row['expires']} is no day of the calendar" for row in _undated(plain, wrong)]
     entries = [] if wrong else [_entry(row) for row in plain["failure"]]
     wrong += [f"{path}: {why}" for entry in entries for why in _unknown(entry, profile)]
     if wrong:
@@ -86,6 +87,17 @@ def _plain_dates(value: Any) -> Any:
             return value.isoformat()
         case _:
             return value
+
+
+def _undated(plain: dict[str, Any], wrong: list[str]) -> list[dict[str, str]]:
+    """The entries, of a file that is otherwise well-formed, whose date does not exist."""
+    found = []
+    for row in [] if wrong else plain["failure"]:
+        try:
+            datetime.date.fromisoformat(row["expires"])
+        except ValueError:
+            found.append(row)
+    return found
 
 
 def _told(path: Path, problem: schema.Problem) -> str:

@@ -15,7 +15,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.outcome import Finding, Inapplicable, Outcome, Unanswered, Untestable, Violation
 from conformance.probe import Probe
-from conformance.profile import Endpoint, Profile
+from conformance.profile import Endpoint, Environment, Profile
 from conformance.wire import Wire
 
 __all__ = ["Result", "Row", "Run", "concerned", "decided", "rows", "unjudged"]
@@ -121,14 +121,18 @@ def _places(requirement: Requirement, profile: Profile) -> Iterator[str]:
 
 
 def _missing(requirement: Requirement, profile: Profile, endpoint: Endpoint | None) -> str:
-    """The first of its needs that the profile does not give, as a sentence; empty when all are there."""
-    if "forge" in requirement.needs and profile.target.environment == "production":
-        return 'target.environment is "production": only plain requests are sent'
-    if "terms" in requirement.needs and endpoint and not endpoint.terms:
-        return f'the profile states no terms for endpoint "{endpoint.name}"'
-    if "marker" in requirement.needs and endpoint and endpoint.marker is None:
-        return f'the profile names no marker for endpoint "{endpoint.name}"'
-    return ""
+    """The first of its needs that is not given, as a sentence; empty when all are there."""
+    name = f'endpoint "{endpoint.name}"' if endpoint else "the target"
+    lacking = {
+        "plain": "",
+        "forge": 'target.environment is "production": only plain requests are sent'
+        if profile.target.environment is Environment.PRODUCTION
+        else "",
+        "terms": "" if endpoint and endpoint.terms else f"the profile states no terms for {name}",
+        "marker": "" if endpoint and endpoint.marker else f"the profile names no marker for {name}",
+    }
+    told = (lacking.get(need, f"this version has no means for {need}") for need in sorted(requirement.needs))
+    return next(filter(None, told), "")
 
 
 def decided(check: Check, evidence: Evidence, level: Level) -> tuple[Outcome, Finding | None]:

@@ -64,7 +64,13 @@ def validator(name: str) -> Any:
 
 
 def violations(instance: object, schema: dict[str, Any]) -> Iterator[ValidationError]:
-    """The errors of ``instance`` under a foreign 2020-12 ``schema``; a remote ``$ref`` raises, nothing is fetched."""
+    """The errors of ``instance`` under a foreign 2020-12 ``schema``.
+
+    Raises SchemaError for what is no schema, Unresolvable for a reference that leads outside, RecursionError for one
+    that leads nowhere. Nothing is fetched. Regular expressions of strangers are not run: one could run for ever.
+    """
+    Draft202012Validator.check_schema(schema)
+    schema = _without_patterns(schema)
     return Draft202012Validator(schema, registry=Registry()).iter_errors(instance)
 
 
@@ -94,6 +100,19 @@ def type_word(value: object) -> str:
             return "an object"
         case _:
             return "an array"
+
+
+def _without_patterns(schema: Any) -> Any:
+    match schema:
+        case dict() if "patternProperties" in schema:
+            # Without its patterns, an object that is closed by them would be judged wrongly.
+            return True
+        case dict():
+            return {key: _without_patterns(value) for key, value in schema.items() if key != "pattern"}
+        case list():
+            return [_without_patterns(value) for value in schema]
+        case _:
+            return schema
 
 
 @cache
@@ -137,7 +156,7 @@ def _problem(error: ValidationError) -> Problem:
     return Problem(
         at=tuple(error.absolute_path),
         keyword=keyword,
-        expected=_expected(keyword, value, schema),
+        expected=f"the member {member}" if keyword == "required" else _expected(keyword, value, schema),
         received=shown(error.instance),
         member=member,
         allowed=allowed,
@@ -146,8 +165,6 @@ def _problem(error: ValidationError) -> Problem:
 
 def _expected(keyword: str, value: Any, schema: Mapping[str, Any]) -> str:
     match keyword:
-        case "required":
-            return "the member"
         case "additionalProperties":
             return "no other member"
         case _ if "description" in schema:

@@ -26,6 +26,13 @@ from conformance.wire import Wire
 __all__ = ["begin"]
 
 _PROPERTY = "conformance"
+_ASKS_NOTHING = {
+    "setupplan": "--setup-plan",
+    "setuponly": "--setup-only",
+    "showfixtures": "--fixtures",
+    "show_fixtures_per_test": "--fixtures-per-test",
+    "cacheshow": "--cache-show",
+}
 
 
 def begin(config: pytest.Config) -> None:
@@ -53,9 +60,9 @@ def _refuse_what_cannot_be_trusted(config: pytest.Config) -> None:
     if sys.flags.optimize:
         msg = "python -O removes assertions: a conformance run is refused; run without -O and without PYTHONOPTIMIZE"
         raise pytest.UsageError(msg)
-    for option in ("setupplan", "setuponly"):
-        if config.getoption(option, default=False):
-            msg = f"--{option.replace('setup', 'setup-')} asks nothing of the target: there would be no verdict"
+    for option, flag in _ASKS_NOTHING.items():
+        if config.getoption(option, default=None):
+            msg = f"{flag} asks nothing of the target: there would be no verdict"
             raise pytest.UsageError(msg)
     if (path := config.getoption("conformance_report")) and not Path(path).resolve().parent.is_dir():
         msg = f"--conformance-report={path}: the folder {Path(path).resolve().parent} does not exist; make it first"
@@ -153,9 +160,13 @@ class Session:
             self._run.wire.close()
         if self._process:
             self._process.stop()
-        if self._report and self._config.pluginmanager.has_plugin("terminalreporter"):
-            writer = self._config.get_terminal_writer()
-            writer.line(terminal.last_line(self._report), bold=True)
+        if self._report is None:
+            return
+        line = terminal.last_line(self._report)
+        if self._config.pluginmanager.has_plugin("terminalreporter"):
+            self._config.get_terminal_writer().line(line, bold=True)
+        else:
+            sys.stdout.write(f"{line}\n")
 
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """The folder of checks is ours."""
@@ -229,7 +240,10 @@ class Session:
         """The verdict, the report file, the exit status."""
         if self._worker or self._run is None or self._config.option.collectonly:
             return
-        last = self._down or self._sane("last")
+        if session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            last = "the run was interrupted"
+        else:
+            last = self._down or self._sane("last")
         self._report = document.conclude(
             profile=self._profile,
             edition=self._edition,

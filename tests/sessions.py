@@ -1,5 +1,7 @@
 """Conformance runs as a user starts them, and the correct server that they run against."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -14,12 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import pytest
 import uvicorn
 
 from conformance.sandbox import app
 
-__all__ = ["CLAIMS", "Ran", "clean_environment", "profile", "sandbox", "session", "started"]
+__all__ = ["CLAIMS", "Ran", "clean_environment", "nested", "profile", "sandbox", "session", "started"]
 
 CLAIMS = '[claims]\nclasses = ["http", "browser", "x402/offer"]\n'
 _LEAN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "conformance.plugin"}
@@ -106,13 +110,7 @@ def session(
 
     Fails when it takes longer than ``within`` seconds.
     """
-    written = folder / "report.json"
-    written.unlink(missing_ok=True)
-    asked: tuple[str, ...] = ()
-    if text:
-        (folder / "profiles").mkdir(exist_ok=True)
-        (folder / "profiles" / "small.toml").write_text(text, "utf-8")
-        asked = ("--conformance-profile=small", "--conformance-report=report.json")
+    asked = _ready(folder, text)
     began = time.monotonic()
     child = started(folder, *asked, *args, python=python, lean=lean, env=env)
     try:
@@ -121,8 +119,37 @@ def session(
         os.killpg(child.pid, signal.SIGKILL)
         out, _ = child.communicate()
         raise AssertionError(f"the run takes longer than {within:g} s:\n{out}") from None
-    report = json.loads(written.read_text("utf-8")) if written.exists() else {}
-    return Ran(code=child.returncode, out=out, report=report, took=time.monotonic() - began)
+    return Ran(code=child.returncode, out=out, report=_report(folder), took=time.monotonic() - began)
+
+
+def nested(folder: Path, *args: str, text: str = "", env: Mapping[str, str] | None = None) -> Ran:
+    """As ``session``, but in this process: much faster, where nothing depends on the process."""
+    out = io.StringIO()
+    began = time.monotonic()
+    with (
+        mock.patch.dict(os.environ, clean_environment(**(env or {})), clear=True),
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(out),
+    ):
+        # What holds for the whole process stays with the outer pytest.
+        code = pytest.main(["-s", "-p", "no:faulthandler", *_ready(folder, text), *args])
+    return Ran(code=int(code), out=out.getvalue(), report=_report(folder), took=time.monotonic() - began)
+
+
+def _ready(folder: Path, text: str) -> tuple[str, ...]:
+    (folder / "report.json").unlink(missing_ok=True)
+    if not text:
+        return ()
+    (folder / "profiles").mkdir(exist_ok=True)
+    (folder / "profiles" / "small.toml").write_text(text, "utf-8")
+    return ("--conformance-profile=small", "--conformance-report=report.json")
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    written = folder / "report.json"
+    found: dict[str, Any] = json.loads(written.read_text("utf-8")) if written.exists() else {}
+    return found
 
 
 @contextmanager

@@ -24,6 +24,8 @@ _SIMPLE = {"get", "head", "post"}
 
 def _across_origins(evidence: Evidence) -> None:
     """CORS is judged where it is claimed or some answer speaks of it."""
+    evidence.response("unpaid")
+    evidence.response("cross-origin")
     answers = [e.response for e in evidence.exchanges.values() if e.response]
     advertised = any(n.lower().startswith("access-control-allow") for answer in answers for n, _ in answer.headers)
     if not advertised and not evidence.claimed("browser"):
@@ -33,7 +35,6 @@ def _across_origins(evidence: Evidence) -> None:
 
 def _preflights(evidence: Evidence) -> tuple[str, ...]:
     _across_origins(evidence)
-    evidence.response("unpaid")
     if evidence.endpoint.protocol is None:
         reason = "the endpoint speaks no payment protocol, so that no field carries a payment"
         raise Inapplicable(reason)

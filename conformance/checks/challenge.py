@@ -5,7 +5,7 @@ from conformance.checks import check
 from conformance.checks.http import refusal
 from conformance.evidence import Evidence
 from conformance.gather import unpaid
-from conformance.outcome import Inapplicable, Violation
+from conformance.outcome import Inapplicable, Untestable, Violation
 
 
 @check("http.challenge-grammar", unpaid)
@@ -23,7 +23,11 @@ def test_challenge_grammar(evidence: Evidence) -> None:
 @check("http.challenge-per-line", unpaid)
 def test_challenge_per_line(evidence: Evidence) -> None:
     for value in _authenticate(evidence):
-        if len(found := _parsed(value)) > 1:
+        try:
+            found = _parsed(value)
+        except Violation as broken:
+            raise Untestable(str(broken), cause="http.challenge-grammar") from broken
+        if len(found) > 1:
             raise _grammar("one challenge per field line", ", ".join(c.scheme for c in found))
 
 

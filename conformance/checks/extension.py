@@ -1,7 +1,5 @@
 """Checks of class ``x402/offer`` on the extensions of an offer."""
 
-import re
-
 from jsonschema.exceptions import SchemaError
 from referencing.exceptions import Unresolvable
 
@@ -45,7 +43,7 @@ def test_extension_info_fits(evidence: Evidence) -> None:
         place = at(offer, f"/extensions/{key}")
         try:
             error = next(schema.violations(value.get("info"), value["schema"]), None)
-        except (SchemaError, Unresolvable, re.error) as broken:
+        except (SchemaError, Unresolvable, RecursionError) as broken:
             raise Violation(
                 expected="a JSON Schema (2020-12) that stands on its own",
                 received=str(broken).partition("\n")[0][:120],

@@ -9,7 +9,7 @@ from conformance import fields, schema
 from conformance.checks import check
 from conformance.evidence import Evidence
 from conformance.exchange import Response
-from conformance.gather import again, conditional, linked, loopback, unpaid
+from conformance.gather import again, as_browser, conditional, linked, loopback, unpaid
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 
 REFUSED = "http.unpaid-is-refused"
@@ -229,17 +229,17 @@ _SINGLETONS = (
 )
 
 
-@check("http.singleton-fields", unpaid)
+@check("http.singleton-fields", unpaid, as_browser)
 def test_singleton_fields(evidence: Evidence) -> None:
-    response = refusal(evidence)
-    for name in _SINGLETONS:
-        if len(values := response.values(name)) > 1:
-            raise Violation(
-                expected=f"one {name.title()} line",
-                received=f"{len(values)}: {'; '.join(values)}",
-                at=name.title(),
-                exchange="unpaid",
-            )
+    for label, response in (("unpaid", refusal(evidence)), ("browser", evidence.response("browser"))):
+        for name in _SINGLETONS:
+            if len(values := response.values(name)) > 1:
+                raise Violation(
+                    expected=f"one {name.title()} line",
+                    received=f"{len(values)}: {'; '.join(values)}",
+                    at=name.title(),
+                    exchange=label,
+                )
 
 
 @check("http.date", unpaid)

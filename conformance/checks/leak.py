@@ -1,6 +1,7 @@
 """Checks of class ``http`` on what a refusal gives away."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from conformance.checks import check
@@ -74,22 +75,36 @@ def _has(document: Any, pointer: str) -> bool:
 _TRACES = (
     r"Traceback \(most recent call last\)",
     r'File "[^"\n]+\.py", line \d+',
-    r"(?m)^\s*at [\w.$<>]+\([\w$]+\.(?:java|kt|scala):\d+\)",
-    r"(?m)^\s+at .{1,120}\((?:/|file://|[A-Z]:\\)[^()\n]{1,200}:\d+:\d+\)",
+    r"(?m)^[ \t]*at [\w.$<>]+\([\w$]+\.(?:java|kt|scala):\d+\)",
+    r"(?m)^[ \t]+at .{1,120}\((?:/|file://|[A-Z]:\\)[^()\n]{1,200}:\d+:\d+\)",
     r"(?m)^goroutine \d+ \[",
-    r"(?m)^\s*at [\w.]+\(.*\) in .+\.cs:line \d+",
+    r"(?m)^[ \t]*at [\w.]+\([^)\n]*\) in .+\.cs:line \d+",
     r"SQLSTATE\[",
 )
 
 
 @check("http.no-stack-trace", unpaid)
 def test_no_stack_trace(evidence: Evidence) -> None:
-    text = refusal(evidence).text()
+    response = refusal(evidence)
+    text = "\n".join([response.text(), *_strings(response.json_or_none())])
     for trace in _TRACES:
         if found := re.search(trace, text):
             raise Violation(
                 expected="no trace of how the server is built", received=found[0][:80], at="body", exchange="unpaid"
             )
+
+
+def _strings(document: Any) -> Iterator[str]:
+    """The strings of a JSON body, in which line breaks are line breaks again."""
+    match document:
+        case str():
+            yield document
+        case dict():
+            for value in document.values():
+                yield from _strings(value)
+        case list():
+            for value in document:
+                yield from _strings(value)
 
 
 _SECRETS = (

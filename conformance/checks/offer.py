@@ -39,8 +39,17 @@ def offers(evidence: Evidence, label: str = "unpaid") -> list[x402.Offer]:
             continue
     if not found:
         reason = "there is no offer that can be read"
-        raise Untestable(reason, cause=DECODES if response.values(x402.CHALLENGE) else HEADER)
+        raise Untestable(reason, cause=HEADER if _absent(evidence, response) else DECODES)
     return found
+
+
+def _absent(evidence: Evidence, response: Response) -> str:
+    """Which carrier of an offer is not there, or there more than once; empty when all are as they ought to be."""
+    versions = spoken(evidence.endpoint.versions, evidence.response("unpaid"))
+    values = response.values(x402.CHALLENGE)
+    if 2 in versions and len(values) != 1:
+        return f"PAYMENT-REQUIRED {len(values)} times" if values else "no PAYMENT-REQUIRED"
+    return "an empty body" if 1 in versions and not response.body else ""
 
 
 def _offer(response: Response, version: int) -> x402.Offer:
@@ -55,9 +64,11 @@ def _offer(response: Response, version: int) -> x402.Offer:
 
 def ways(evidence: Evidence, label: str = "unpaid") -> list[tuple[x402.Offer, x402.Way]]:
     """Every way to pay of every offer; Untestable when none is listed."""
-    if not (found := [(offer, way) for offer in offers(evidence, label) for way in offer.ways()]):
+    made = offers(evidence, label)
+    if not (found := [(offer, way) for offer in made for way in offer.ways()]):
+        empty = all(offer.document.get("accepts") == [] for offer in made)
         reason = "the offer lists no way to pay"
-        raise Untestable(reason, cause="x402.offer.accepts-is-not-empty")
+        raise Untestable(reason, cause="x402.offer.accepts-is-not-empty" if empty else "x402.offer.accepts")
     return found
 
 
@@ -78,17 +89,12 @@ def test_unpaid_is_402(evidence: Evidence) -> None:
 
 @check("x402.offer.one-challenge", unpaid)
 def test_one_challenge(evidence: Evidence) -> None:
-    response = refusal(evidence)
-    versions = spoken(evidence.endpoint.versions, response)
-    values = response.values(x402.CHALLENGE)
-    if 2 in versions and len(values) != 1:
+    if absent := _absent(evidence, refusal(evidence)):
         raise Violation(
-            expected="PAYMENT-REQUIRED once",
-            received=f"it {len(values)} times" if values else "none",
+            expected="PAYMENT-REQUIRED once in version 2, an offer for a body in version 1",
+            received=absent,
             exchange="unpaid",
         )
-    if 1 in versions and not response.body:
-        raise Violation(expected="a version 1 offer in the body", received="an empty body", exchange="unpaid")
 
 
 @check("x402.offer.decodes", unpaid)
@@ -139,8 +145,11 @@ def malformed(offer: x402.Offer, problem: schema.Problem, spot: str) -> Violatio
 def _shaped(evidence: Evidence, *spots: str, missing: bool = True) -> None:
     """Holds when nothing is wrong at ``spots``: JSON Pointers, ``*`` for any index.
 
-    Without ``missing``, a member that is not there at all is another requirement's business.
+    Without ``missing``, a member that is not there at all is another requirement's business. What is said of the ways
+    to pay is untestable where there are none.
     """
+    if all(spot.startswith("/accepts/*/") for spot in spots):
+        ways(evidence)
     wanted = [re.compile(re.escape(spot).replace(r"\*", "[0-9]+")) for spot in spots]
     for offer, problem, spot in problems(evidence):
         if any(pattern.fullmatch(spot) for pattern in wanted) and (missing or problem.keyword != "required"):
@@ -176,7 +185,10 @@ def test_accepts(evidence: Evidence) -> None:
 @check("x402.offer.accepts-is-not-empty", unpaid)
 def test_accepts_is_not_empty(evidence: Evidence) -> None:
     for offer in offers(evidence):
-        if offer.document.get("accepts") == []:
+        if not isinstance(offer.document.get("accepts"), list):
+            reason = "the offer has no array of ways to pay"
+            raise Untestable(reason, cause="x402.offer.accepts")
+        if not offer.document["accepts"]:
             raise Violation(
                 expected="at least one way to pay", received="none", at=at(offer, "/accepts"), exchange="unpaid"
             )

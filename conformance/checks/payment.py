@@ -22,7 +22,10 @@ def _ask_garbage(probe: Probe, value: str) -> None:
     if probe.endpoint is None or answer is None or answer.status != 402:
         return
     for version in spoken(probe.endpoint.versions, answer):
-        probe.ask(f"garbage-{len(probe.kept)}", headers={x402.PAYMENT[version]: value})
+        probe.ask(
+            f"garbage-{sum(label.startswith('garbage-') for label in probe.kept)}",
+            headers={x402.PAYMENT[version]: value},
+        )
 
 
 def _garbage() -> st.SearchStrategy[str]:

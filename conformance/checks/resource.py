@@ -7,8 +7,17 @@ from conformance.checks import check
 from conformance.checks.offer import at, offers
 from conformance.evidence import Evidence
 from conformance.gather import EVIL_HOST, loopback, spoofed_host, unpaid
-from conformance.outcome import Violation
+from conformance.outcome import Untestable, Violation
 from conformance.protocols import x402
+
+
+def _named(evidence: Evidence, label: str = "unpaid") -> list[tuple[x402.Offer, str, str]]:
+    """Each URL for which an offer is made, and where it stands; Untestable when no offer names one."""
+    found = [(offer, *place) for offer in offers(evidence, label) for place in _resources(offer)]
+    if not found:
+        reason = "the offer names no resource"
+        raise Untestable(reason, cause="x402.offer.resource")
+    return found
 
 
 def _resources(offer: x402.Offer) -> Iterator[tuple[str, str]]:
@@ -24,20 +33,29 @@ def _resources(offer: x402.Offer) -> Iterator[tuple[str, str]]:
 @check("x402.offer.resource-names-request", unpaid)
 def test_resource_names_request(evidence: Evidence) -> None:
     asked = urlsplit(evidence.exchange("unpaid").request.url)
-    for offer in offers(evidence):
-        for pointer, url in _resources(offer):
-            named = urlsplit(url)
-            if named.scheme not in {"http", "https"}:
-                continue
-            # Under test on loopback a server may well name its public address.
-            same_host = loopback(asked.geturl()) or _origin(named) == _origin(asked)
-            if not same_host or not _same_path(named.path, asked.path):
-                raise Violation(
-                    expected=f"{asked.scheme}://{asked.netloc}{asked.path}",
-                    received=url,
-                    at=at(offer, pointer),
-                    exchange="unpaid",
-                )
+    for offer, pointer, url in _named(evidence):
+        scheme = url.partition(":")[0].lower()
+        if scheme.isalpha() and scheme not in {"http", "https"}:
+            continue
+        # Under test on loopback a server may well name its public address.
+        named = _split(url)
+        same_host = named and (loopback(asked.geturl()) or _origin(named) == _origin(asked))
+        if not named or not same_host or not _same_path(named.path, asked.path):
+            raise Violation(
+                expected=f"{asked.scheme}://{asked.netloc}{asked.path}",
+                received=url,
+                at=at(offer, pointer),
+                exchange="unpaid",
+            )
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        found = urlsplit(url)
+        _ = found.port
+    except ValueError:
+        return None
+    return found
 
 
 def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
@@ -54,18 +72,16 @@ def _same_path(named: str, asked: str) -> bool:
 
 @check("x402.offer.host-is-not-echoed", unpaid, spoofed_host)
 def test_host_is_not_echoed(evidence: Evidence) -> None:
-    offers(evidence)
-    for label in ("host", "forwarded-host"):
+    _named(evidence)
+    for label, sent in (("host", "Host"), ("forwarded-host", "X-Forwarded-Host")):
         if (response := evidence.response(label)).status != 402:
             continue
-        for offer in offers(evidence, label):
-            for pointer, url in _resources(offer):
-                if urlsplit(url).hostname == EVIL_HOST:
-                    sent = "Host" if label == "host" else "X-Forwarded-Host"
-                    raise Violation(
-                        expected="the server's own public address",
-                        received=f"{url}, after {sent}: {EVIL_HOST} ({response.shown()})",
-                        at=at(offer, pointer),
-                        exchange=label,
-                        reason="name the resource in the server's configuration, or refuse hosts that it does not serve",
-                    )
+        for offer, pointer, url in _named(evidence, label):
+            if (named := _split(url)) and named.hostname == EVIL_HOST:
+                raise Violation(
+                    expected="the server's own public address",
+                    received=f"{url}, after {sent}: {EVIL_HOST} ({response.shown()})",
+                    at=at(offer, pointer),
+                    exchange=label,
+                    reason="name the resource in the server's configuration, or refuse hosts that it does not serve",
+                )

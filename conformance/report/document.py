@@ -224,7 +224,7 @@ def _pooled(exchange: Exchange, bodies: dict[str, dict[str, str]]) -> dict[str, 
     for half in ("request", "response"):
         body = told.get(half, {}).get("body")
         if body and sum(map(len, body.values())) > _POOLED:
-            digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
+            digest = hashlib.sha256(getattr(exchange, half).body).hexdigest()
             bodies[digest] = body
             told[half]["body"] = {"sha256": digest}
     return told

@@ -3,18 +3,18 @@
 Sources: x402-specification-v1.md and -v2.md, transports-v1/http.md and transports-v2/http.md.
 """
 
-from conformance.protocols.x402.networks import Domain, caip2, domain_of, is_evm
+from conformance.protocols.x402.networks import Domain, caip2, domain_of, evm_networks, is_evm
 from conformance.protocols.x402.offer import (
     CHALLENGE,
     PAYMENT,
-    Malformed,
     Offer,
     Way,
     advertised,
     from_body,
     from_header,
-    standard_base64,
+    way_of,
 )
+from conformance.protocols.x402.reading import Malformed, standard_base64
 
 __all__ = [
     "CHALLENGE",
@@ -26,8 +26,10 @@ __all__ = [
     "advertised",
     "caip2",
     "domain_of",
+    "evm_networks",
     "from_body",
     "from_header",
     "is_evm",
     "standard_base64",
+    "way_of",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Domain", "caip2", "domain_of", "is_evm"]
+__all__ = ["Domain", "caip2", "domain_of", "evm_networks", "is_evm"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +37,19 @@ def caip2(network: str) -> str:
     return _known().names.get(network, network)
 
 
+def v1_name(network: str) -> str:
+    """What x402 v1 calls a network; a CAIP-2 id without a name there is returned as it is."""
+    return next((name for name, key in _known().names.items() if key == network), network)
+
+
 def is_evm(network: str) -> bool:
     """Whether addresses on ``network`` are EVM addresses, as far as its name tells."""
     return caip2(network).startswith("eip155:")
+
+
+def evm_networks() -> Mapping[str, str]:
+    """The EVM networks that x402 v1 has a name for: CAIP-2 id -> that name."""
+    return {network: name for name, network in _known().names.items() if is_evm(network)}
 
 
 def domain_of(network: str, asset: str) -> Domain | None:

@@ -1,26 +1,22 @@
 """An offer: the PaymentRequired document of an answer, and the ways to pay that it lists."""
 
-import base64
-import binascii
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from conformance.exchange import Response
 from conformance.protocols.x402.networks import caip2
+from conformance.protocols.x402.reading import Malformed, json_object, object_in_base64
 
 __all__ = [
     "CHALLENGE",
     "PAYMENT",
-    "Malformed",
     "Offer",
     "Way",
     "advertised",
     "from_body",
     "from_header",
-    "standard_base64",
+    "way_of",
 ]
 
 CHALLENGE = "PAYMENT-REQUIRED"
@@ -28,12 +24,6 @@ CHALLENGE = "PAYMENT-REQUIRED"
 
 PAYMENT: Mapping[int, str] = {1: "X-PAYMENT", 2: "PAYMENT-SIGNATURE"}
 """The request field that carries a payment, by version (transports-v1/http.md and transports-v2/http.md)."""
-
-_STANDARD = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
-
-
-class Malformed(ValueError):
-    """There is something where an offer belongs, and it cannot be read as one; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +57,7 @@ class Offer:
         accepts = self.document.get("accepts")
         for index, entry in enumerate(accepts if isinstance(accepts, list) else []):
             if isinstance(entry, dict):
-                yield _way(index, entry, self.version)
+                yield way_of(entry, self.version, index)
 
     def extensions(self) -> Mapping[str, Any]:
         """The extensions by key; empty when there are none or they are no object."""
@@ -75,7 +65,9 @@ class Offer:
         return found if isinstance(found, dict) else {}
 
 
-def _way(index: int, entry: Mapping[str, Any], version: int) -> Way:
+def way_of(entry: Mapping[str, Any], version: int, index: int = 0) -> Way:
+    """One PaymentRequirements object as a way to pay, read leniently."""
+
     def text(member: str) -> str:
         value = entry.get(member)
         return value if isinstance(value, str) else ""
@@ -93,25 +85,14 @@ def _way(index: int, entry: Mapping[str, Any], version: int) -> Way:
     )
 
 
-def standard_base64(value: str) -> bool:
-    """Whether ``value`` is base64 in the standard alphabet with padding (RFC 4648 section 4)."""
-    return bool(_STANDARD.fullmatch(value))
-
-
 def from_header(value: str) -> Offer:
     """The v2 offer in a PAYMENT-REQUIRED value; any base64 alphabet, padded or not. Raises Malformed."""
-    try:
-        plain = value.strip().replace("-", "+").replace("_", "/").rstrip("=")
-        text = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        msg = f"not base64 of UTF-8 text: {error}"
-        raise Malformed(msg) from error
-    return Offer(version=2, place=CHALLENGE, document=_object(text))
+    return Offer(version=2, place=CHALLENGE, document=object_in_base64(value))
 
 
 def from_body(response: Response) -> Offer:
     """The v1 offer in a body. Raises Malformed."""
-    return Offer(version=1, place="body", document=_object(response.body))
+    return Offer(version=1, place="body", document=json_object(response.body))
 
 
 def advertised(response: Response) -> tuple[int, ...]:
@@ -128,15 +109,3 @@ def advertised(response: Response) -> tuple[int, ...]:
     if response.values(CHALLENGE):
         found.append(2)
     return tuple(found)
-
-
-def _object(text: str | bytes) -> Mapping[str, Any]:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        msg = f"not JSON: {error}"
-        raise Malformed(msg) from error
-    if not isinstance(document, dict):
-        msg = f"JSON, and not an object: {json.dumps(document)[:60]}"
-        raise Malformed(msg)
-    return document

@@ -1,0 +1,74 @@
+"""The fault table: what is wrong with a server, and the exact requirements that say so.
+
+A fault is named by a fact about the bad server. It acts on the sandbox's answers at some of its endpoints; ``red`` are
+the requirements that it breaks there (violated, unmet, or noted on a MAY) and no others. Many are bugs that were
+shipped once. What only recorded evidence can show is a second table, decided without a server.
+"""
+
+from dataclasses import dataclass
+
+from fault import Fault
+from fault_browser import BROWSER
+from fault_http import HTTP
+from fault_offer import OFFER
+
+from conformance.exchange import Exchange, Failure, Request, Response
+from conformance.outcome import Outcome
+
+__all__ = ["FAULTS", "RECORDED", "Recorded"]
+
+FAULTS: tuple[Fault, ...] = (*HTTP, *BROWSER, *OFFER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """Evidence of one exchange with a target that no test can serve, and what it comes to."""
+
+    name: str
+    requirement: str
+    base_url: str
+    label: str = ""
+    """What the exchange is called; empty where there is none."""
+    exchange: Exchange | None = None
+    outcome: Outcome
+
+
+_ASKED = Request(method="GET", url="http://api.example.com/weather")
+
+
+def _over_http(response: Response | None, failure: Failure | None = None) -> Exchange:
+    return Exchange(request=_ASKED, response=response, failure=failure)
+
+
+RECORDED = (
+    Recorded(
+        name="the target is not encrypted",
+        requirement="http.secure-transport",
+        base_url="http://api.example.com",
+        outcome=Outcome.UNMET,
+    ),
+    Recorded(
+        name="the target makes its offer over http as well",
+        requirement="http.secure-transport",
+        base_url="https://api.example.com",
+        label="plain-http",
+        exchange=_over_http(Response(status=402)),
+        outcome=Outcome.UNMET,
+    ),
+    Recorded(
+        name="the target serves over http",
+        requirement="http.secure-transport",
+        base_url="https://api.example.com",
+        label="plain-http",
+        exchange=_over_http(Response(status=200)),
+        outcome=Outcome.UNMET,
+    ),
+    Recorded(
+        name="the challenge does not fit what the client reads",
+        requirement="x402.offer.header-size",
+        base_url="https://api.example.com",
+        label="unpaid",
+        exchange=_over_http(None, Failure(kind="header-limit", detail="longer than 100 KiB")),
+        outcome=Outcome.UNMET,
+    ),
+)

@@ -1,0 +1,146 @@
+"""A whole run against a server, without a pytest session around it."""
+
+import copy
+import json
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from serving import GOODS, Altered, Change, Relay, relayed, unaltered
+
+from conformance import _data, catalogue, profile
+from conformance.exchange import Exchange
+from conformance.known import KnownFailures
+from conformance.outcome import Outcome, Verdict
+from conformance.probe import request_to
+from conformance.profile import Profile
+from conformance.redaction import Redactor
+from conformance.report import document
+from conformance.run import Result, Run, rows
+from conformance.wire import Wire
+
+__all__ = ["Edit", "Judged", "judged", "judged_as", "sandbox_profile"]
+
+Edit = Callable[[dict[str, Any]], None]
+"""What makes a profile different: changes its document in place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A whole run."""
+
+    results: Mapping[tuple[str, str], Result]
+    """By requirement id and endpoint name."""
+    report: document.Report
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the run came to."""
+        return self.report.verdict
+
+    def of(self, *outcomes: Outcome) -> list[Result]:
+        """The results with one of ``outcomes``."""
+        return [result for result in self.results.values() if result.outcome in outcomes]
+
+    def red(self) -> list[Result]:
+        """What does not hold: violated, unmet, and the notes on a MAY."""
+        noted = [result for result in self.of(Outcome.PASSED) if result.finding]
+        return self.of(Outcome.VIOLATED, Outcome.UNMET) + noted
+
+
+def sandbox_profile(base_url: str, edit: Edit | None = None, secrets: Mapping[str, str] | None = None) -> Profile:
+    """The sandbox's profile for a sandbox at ``base_url``, its document changed by ``edit``.
+
+    ``secrets`` are filled in where the document says ``<secret:NAME>``.
+    """
+    written = tomllib.loads((_data.profiles() / "sandbox.toml").read_text("utf-8"))
+    del written["target"]["start"]
+    written["target"] |= {"base_url": base_url, "timeout": 5.0}
+    if edit:
+        edit(written)
+    open_ = written
+    for name, value in (secrets or {}).items():
+        open_ = json.loads(json.dumps(open_).replace(f"<secret:{name}>", value))
+    loaded = profile.from_document(copy.deepcopy(open_), path=Path("sandbox.toml"))
+    return replace(loaded, document=written, secrets=dict(secrets or {}))
+
+
+def judged(
+    base_url: str,
+    *,
+    claims: Sequence[str] | None = None,
+    edit: Edit | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> Judged:
+    """Every row of the sandbox's profile, asked of a server at ``base_url`` as a run does, and concluded.
+
+    ``claims`` replaces the claimed classes, ``edit`` changes the profile's document after that.
+    """
+
+    def both(written: dict[str, Any]) -> None:
+        if claims is not None:
+            written["claims"] = {"classes": list(claims)}
+        if edit:
+            edit(written)
+
+    loaded = sandbox_profile(base_url, both, secrets)
+    edition = catalogue.editions()[loaded.edition]
+    scored = rows(loaded, edition)
+    first = request_to(loaded, loaded.endpoints[0])
+    wire = Wire(
+        timeout=loaded.target.timeout,
+        limits=loaded.limits,
+        redactor=Redactor.of(loaded.secrets),
+        hosts=frozenset({urlsplit(base_url).netloc, *loaded.target.helpers}),
+        sanity=first,
+    )
+    began = time.time()
+    try:
+        sanity: dict[str, Exchange] = {"first": wire.send(first)}
+        run = Run(profile=loaded, edition=edition, wire=wire)
+        results = {row.key: run.judge(row) for row in scored}
+        sanity["last"] = wire.send(first)
+    finally:
+        wire.close()
+    report = document.conclude(
+        profile=loaded,
+        edition=edition,
+        rows=scored,
+        results=results.values(),
+        sanity=sanity,
+        reservations=[],
+        failures=KnownFailures(path=Path("none.known-failures.toml")),
+        began=began,
+        command="",
+    )
+    return Judged(results=results, report=report)
+
+
+def judged_as(
+    server: tuple[Altered, str],
+    *,
+    change: Change | None = None,
+    where: Sequence[str] = GOODS,
+    relay: Relay | None = None,
+    claims: Sequence[str] | None = None,
+    edit: Edit | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> Judged:
+    """The run against ``server`` with ``change`` made to it at the paths ``where``, and ``relay`` between."""
+    altered, here = server
+    altered.begin(change or unaltered, where)
+    if relay is None:
+        return judged(here, claims=claims, edit=edit, secrets=secrets)
+
+    def helped(written: dict[str, Any]) -> None:
+        # What the refusals link to lies behind the relay.
+        written["target"]["helpers"] = [urlsplit(here).netloc]
+        if edit:
+            edit(written)
+
+    with relayed(here, relay) as before:
+        return judged(before, claims=claims, edit=helped, secrets=secrets)

@@ -1,0 +1,112 @@
+"""Deciding is pure and total: whatever a target sends, a check comes to an outcome and never to a traceback."""
+
+import base64
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conformance import catalogue, checks, profile, run
+from conformance.evidence import Evidence
+from conformance.exchange import Exchange, Request, Response
+from conformance.outcome import Outcome
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+CHECKS = {check.requirement: check for own in checks.load().values() for check in own}
+SANDBOX = profile.load("sandbox", cwd=Path.cwd(), environ=os.environ).at("http://127.0.0.1:4020")
+FIELDS = (
+    *(
+        "content-type",
+        "cache-control",
+        "expires",
+        "date",
+        "retry-after",
+        "www-authenticate",
+        "link",
+        "location",
+        "vary",
+    ),
+    *("ratelimit", "ratelimit-policy", "etag", "access-control-allow-origin", "access-control-allow-headers"),
+    *("access-control-allow-credentials", "access-control-expose-headers", "access-control-allow-methods"),
+)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("http://[::1"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+members = st.sampled_from(["scheme", "network", "amount", "maxAmountRequired", "asset", "payTo", "resource", "extra"])
+entries = st.dictionaries(members | st.just("maxTimeoutSeconds"), json_values, max_size=6) | json_values
+offers = st.fixed_dictionaries(
+    {},
+    optional={
+        "x402Version": st.sampled_from([1, 2]) | json_values,
+        "error": json_values,
+        "resource": st.fixed_dictionaries({}, optional={"url": json_values | st.just("http://x:99999/")}) | json_values,
+        "accepts": st.lists(entries, max_size=3) | json_values,
+        "extensions": st.dictionaries(st.text(max_size=6), json_values, max_size=2) | json_values,
+    },
+)
+text = st.text(st.characters(max_codepoint=0xFF, exclude_categories=["Cc"]), max_size=40)
+awkward = st.sampled_from(
+    ['"', "a=", ",,,", "max-age=", "max-age=x, public", "<", "<>; rel=payment", '"x";r=', "Basic a=b, c"]
+)
+
+
+@st.composite
+def answers(draw):
+    offer = draw(offers)
+    headers = draw(st.lists(st.tuples(st.sampled_from(FIELDS), text | awkward), max_size=6))
+    coded = base64.b64encode(json.dumps(offer).encode()).decode()
+    headers += [("PAYMENT-REQUIRED", value) for value in draw(st.lists(st.just(coded) | text, max_size=2))]
+    body = draw(
+        st.just(json.dumps(offer).encode()) | st.binary(max_size=60) | json_values.map(lambda v: json.dumps(v).encode())
+    )
+    return Response(
+        status=draw(st.sampled_from([200, 204, 301, 400, 402, 402, 402, 402, 404, 405, 429, 500, 503])),
+        reason=draw(text),
+        headers=tuple(headers),
+        body=body,
+        after=draw(st.binary(max_size=5)),
+    )
+
+
+LABELS = {
+    *("unpaid", "again", "paid", "browser", "markup", "no-accept", "stranger-agent", "stranger-cookie", "cross-origin"),
+    *("other-origin", "preflight-v1", "preflight-v2", "head", "conditional-any", "conditional-etag", "host"),
+    *("forwarded-host", "link /pay", "unknown-path", "free /robots.txt", "garbage-0"),
+}
+
+
+@st.composite
+def evidences(draw):
+    endpoint = draw(st.sampled_from(SANDBOX.endpoints))
+    asked = Request(
+        method="GET", url="http://127.0.0.1:4020" + endpoint.path, headers=(("If-None-Match", "*"), ("X-PAYMENT", "!"))
+    )
+    some = draw(answers())
+    exchanges = {label: Exchange(request=asked, response=some) for label in LABELS}
+    for label in draw(st.sets(st.sampled_from(sorted(LABELS)), max_size=3)):
+        exchanges[label] = replace(exchanges[label], response=draw(answers()))
+    return Evidence(profile=SANDBOX, at=endpoint, exchanges=exchanges)
+
+
+@settings(max_examples=200, deadline=None)
+@given(evidence=evidences())
+def test_any_answer_comes_to_an_outcome(evidence):
+    """No answer, however odd, breaks a check; and the same evidence comes to the same outcome twice."""
+    for requirement, check in CHECKS.items():
+        level = catalogue.load().requirements[requirement].level
+        first = run.decided(check, evidence, level)
+        assert first == run.decided(check, evidence, level), requirement
+        assert isinstance(first[0], Outcome), requirement
+
+
+@pytest.mark.parametrize("requirement", sorted(CHECKS))
+def test_no_evidence_is_never_passed(requirement):
+    """A check that was shown nothing comes to an error or to something that it could not ask."""
+    evidence = Evidence(profile=SANDBOX, at=SANDBOX.endpoints[0], exchanges={})
+    outcome, _ = run.decided(CHECKS[requirement], evidence, catalogue.load().requirements[requirement].level)
+    assert outcome in {Outcome.ERROR, Outcome.UNTESTABLE, Outcome.INAPPLICABLE}
