@@ -1,4 +1,4 @@
-"""``python -m conformance``: the sandbox by hand, and the catalogue as a table."""
+"""``python -m conformance``: the sandbox and the facilitator by hand, and the catalogue as a table."""
 
 import argparse
 import sys
@@ -15,12 +15,18 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     sandbox = commands.add_parser("sandbox", help="serve the reference target on 127.0.0.1")
     sandbox.add_argument("--port", type=int, default=4020, help="default: 4020")
+    facilitator = commands.add_parser("facilitator", help="serve the scripted facilitator until interrupted")
+    facilitator.add_argument("--listen", default="127.0.0.1:4402", metavar="HOST:PORT", help="default: 127.0.0.1:4402")
     commands.add_parser("catalogue", help="print every requirement, its check, or why it is excluded")
     given = parser.parse_args()
     if given.command == "sandbox":
         from conformance.sandbox import serve  # noqa: PLC0415 - the catalogue needs no server
 
         serve(given.port)
+    elif given.command == "facilitator":
+        from conformance.facilitator import serve as serve_facilitator  # noqa: PLC0415 - as above
+
+        serve_facilitator(given.listen)
     else:
         sys.stdout.writelines(f"{line}\n" for line in _catalogue())
 

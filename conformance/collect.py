@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conformance import checks
-from conformance.outcome import Finding, Outcome
+from conformance.outcome import Finding, Outcome, printable
 from conformance.run import Result, Row
 
 __all__ = ["CHECKS", "CheckDirectory", "CheckItem", "arguments"]
@@ -63,6 +63,14 @@ class CheckItem(pytest.Item):
     def runtest(self) -> None:
         """Judges the row; a red outcome is raised so that pytest counts it."""
         self.result = self._judge(self.row)
+        requirement = self.row.requirement
+        self.user_properties += [
+            ("requirement", requirement.id),
+            ("level", str(requirement.level)),
+            ("class", requirement.cls),
+            ("endpoint", self.row.endpoint),
+            ("outcome", str(self.result.outcome)),
+        ]
         if self.result.outcome in {Outcome.VIOLATED, Outcome.ERROR}:
             raise _Red(self.result)
 
@@ -88,7 +96,7 @@ def sentence(result: Result) -> str:
     found = result.finding or Finding()
     told = found.reason if not found.expected else f"expected {found.expected}, received {found.received}"
     where = f" ({found.at})" if found.at else ""
-    return f"{result.requirement}: {result.outcome}: {told}{where}"
+    return printable(f"{result.requirement}: {result.outcome}: {told}{where}")
 
 
 def arguments(given: list[str]) -> list[str]:

@@ -4,8 +4,20 @@ import email.utils
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
 
-__all__ = ["Challenge", "Link", "cache_control", "challenges", "http_date", "is_http_date", "links", "tokens"]
+__all__ = [
+    "Challenge",
+    "Link",
+    "cache_control",
+    "challenges",
+    "http_date",
+    "is_http_date",
+    "links",
+    "natural",
+    "resolved",
+    "tokens",
+]
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -97,6 +109,23 @@ def links(values: tuple[str, ...]) -> Iterator[Link]:
         for target, rest in re.findall(rf"<([^>]*)>((?:[ \t]*;(?:{_QUOTED}|[^,\"])*)*)", value):
             parameters = {name.lower(): text.strip('"') for name, text in _PARAM.findall(rest)}
             yield Link(target=target, relations=tuple(parameters.get("rel", "").lower().split()))
+
+
+def natural(text: str | None) -> int | None:
+    """``text`` as a number, if it is one of decimal digits; beyond 1000 of them it is simply very large."""
+    if not text or not text.isascii() or not text.isdecimal():
+        return None
+    return int(text) if len(text) <= 1000 else 10**1000
+
+
+def resolved(base: str, reference: str) -> str | None:
+    """The address that ``reference`` means at ``base``; None for what is no address."""
+    try:
+        url = urljoin(base, reference)
+        _ = urlsplit(url).port
+    except ValueError:
+        return None
+    return url
 
 
 def is_http_date(value: str) -> bool:

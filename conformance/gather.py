@@ -1,9 +1,9 @@
 """What checks ask: each gather sends its requests once, and every check that names it sees the answers."""
 
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from conformance.exchange import Response
-from conformance.fields import links
+from conformance.fields import links, resolved
 from conformance.probe import Probe, request_to
 from conformance.protocols import x402
 
@@ -146,8 +146,8 @@ def linked(probe: Probe) -> None:
     if exchange.response is None:
         return
     for link in links(exchange.response.values("link")):
-        url = urljoin(exchange.request.url, link.target)
-        if "payment" in link.relations and urlsplit(url).netloc in probe.wire.hosts:
+        url = resolved(exchange.request.url, link.target)
+        if url and "payment" in link.relations and urlsplit(url).netloc in probe.wire.hosts:
             probe.ask(f"link {link.target}", method="GET", url=url)
 
 

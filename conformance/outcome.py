@@ -14,6 +14,7 @@ __all__ = [
     "Untestable",
     "Verdict",
     "Violation",
+    "printable",
     "reduce",
 ]
 
@@ -90,6 +91,11 @@ class Unanswered(_Decided):
 
     def __init__(self, reason: str, *, at: str = "", exchange: str = "") -> None:
         super().__init__(Finding(reason=reason, at=at, exchange=exchange))
+
+
+def printable(text: str) -> str:
+    """``text`` without control characters: what a target sends does not steer a terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 _SEVERITY = (Verdict.CONFORMANT, Verdict.INCOMPLETE, Verdict.NOT_CONFORMANT)

@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Keeps every conftest.py out of a conformance run: what it judges must not depend on whose folder this is."""
     asked = early_config.known_args_namespace
-    if asked.conformance_profile:
+    if asked.conformance_profile is not None:
         from conformance import collect  # noqa: PLC0415 - nothing is imported until the option is given
 
         asked.file_or_dir = [str(collect.CHECKS)]
@@ -38,7 +38,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hands over to the session, if a profile was named."""
-    if config.getoption("conformance_profile"):
+    if (name := config.getoption("conformance_profile")) is not None:
+        if not name:
+            msg = "--conformance-profile= names no profile; is a variable of your pipeline not set?"
+            raise pytest.UsageError(msg)
         from conformance import session  # noqa: PLC0415
 
         session.begin(config)

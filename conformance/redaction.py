@@ -4,6 +4,7 @@ import base64
 import binascii
 import html
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
@@ -55,7 +56,13 @@ def _decoded(value: str) -> str | None:
 
 
 def _spellings(value: str) -> set[str]:
-    found = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], html.escape(value)}
+    quoted = {quote(value), quote(value, safe=""), quote_plus(value)}
+    quoted |= {re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), text) for text in quoted}
+    found = {value, html.escape(value), *quoted}
+    for ascii_only in (True, False):
+        escaped = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        # PHP and others escape the slash too.
+        found |= {escaped, escaped.replace("/", r"\/")}
     raw = value.encode()
     for shift in range(3):
         # The characters that depend on a neighbour are cut off: the middle is the same in every context.

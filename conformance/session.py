@@ -1,8 +1,10 @@
 """A conformance run inside a pytest session: it judges, records, and has the last word on the exit status."""
 
 import json
+import logging
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Generator
 from dataclasses import replace
@@ -48,10 +50,12 @@ def begin(config: pytest.Config) -> None:
     for level in catalogue.Level:
         config.addinivalue_line("markers", f"{level.lower()}: requirements of level {level}")
     config.addinivalue_line("markers", "requirement(id, cls): the requirement that a check decides, and its class")
+    # Hypothesis litters the working directory otherwise, also without a database.
     cache = getattr(config, "cache", None)
-    if cache is not None:
-        # Hypothesis litters the working directory otherwise, also without a database.
-        hypothesis.configuration.set_hypothesis_home_dir(cache.mkdir("conformance-hypothesis"))
+    home = cache.mkdir("conformance-hypothesis") if cache else Path(tempfile.gettempdir()) / "conformance-hypothesis"
+    hypothesis.configuration.set_hypothesis_home_dir(home)
+    # It logs the header fields of every exchange as they are, with what is secret in them.
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
     session = Session(config, loaded, failures, getattr(config, "workerinput", None))
     config.pluginmanager.register(session, "conformance-session")
 
@@ -64,8 +68,8 @@ def _refuse_what_cannot_be_trusted(config: pytest.Config) -> None:
         if config.getoption(option, default=None):
             msg = f"{flag} asks nothing of the target: there would be no verdict"
             raise pytest.UsageError(msg)
-    if (path := config.getoption("conformance_report")) and not Path(path).resolve().parent.is_dir():
-        msg = f"--conformance-report={path}: the folder {Path(path).resolve().parent} does not exist; make it first"
+    if (given := config.getoption("conformance_report")) and (why := _unwritable(Path(given).resolve())):
+        msg = f"--conformance-report={given}: {why}"
         raise pytest.UsageError(msg)
     for prefix in config.getoption("conformance_only") or ():
         ids = [r.id for r in catalogue.load().judged()]
@@ -73,6 +77,15 @@ def _refuse_what_cannot_be_trusted(config: pytest.Config) -> None:
             areas = ", ".join(sorted({id.rpartition(".")[0] for id in ids}))
             msg = f"--conformance-only={prefix}: no requirement id begins with that; areas are {areas}"
             raise pytest.UsageError(msg)
+
+
+def _unwritable(path: Path) -> str:
+    """Why no report could be written to ``path``; empty when it can."""
+    if path.is_dir():
+        return "this is a folder; name a file"
+    if not path.parent.is_dir():
+        return f"the folder {path.parent} does not exist; make it first"
+    return "" if os.access(path if path.exists() else path.parent, os.W_OK) else "this file cannot be written"
 
 
 def _hosts(base_url: str, helpers: tuple[str, ...]) -> frozenset[str]:
@@ -196,15 +209,8 @@ class Session:
         """Puts the result on the report, so that it survives pytest-xdist and lands in JUnit."""
         report = yield
         if report.when == "call" and isinstance(item, collect.CheckItem) and item.result:
-            result, requirement = item.result, item.row.requirement
+            result = item.result
             setattr(report, _PROPERTY, json.dumps(result.to_json()))
-            report.user_properties += [
-                ("requirement", requirement.id),
-                ("level", str(requirement.level)),
-                ("class", requirement.cls),
-                ("endpoint", result.endpoint),
-                ("outcome", str(result.outcome)),
-            ]
             if result.outcome in {Outcome.UNMET, Outcome.UNTESTABLE, Outcome.INAPPLICABLE}:
                 report.outcome = "skipped"
                 report.wasxfail = collect.sentence(result)

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import httpx
 
+from conformance.outcome import printable
 from conformance.profile import Profile, ProfileError, Start
+from conformance.redaction import Redactor
 
 __all__ = ["Process", "start"]
 
@@ -67,9 +69,11 @@ def start(profile: Profile, how: Start, *, environ: Mapping[str, str]) -> Proces
     base_url = profile.target.base_url.replace("{port}", str(port))
     process = Process(base_url=base_url, command=shlex.join(command), log=log, _child=child)
     if why := _not_ready(base_url.rstrip("/") + how.ready, child):
-        tail = "\n".join(log.read_text("utf-8", "replace").splitlines()[-10:])
+        redactor = Redactor.of(profile.secrets)
+        lines = log.read_text("utf-8", "replace").splitlines()[-10:]
+        tail = "\n".join(printable(redactor.text(line)) for line in lines)
         process.stop()
-        msg = f"{profile.path}: target.start.command: {process.command}: {why}"
+        msg = f"{profile.path}: target.start.command: {redactor.text(process.command)}: {why}"
         raise ProfileError(f"{msg}; the end of its log:\n{tail}" if tail else f"{msg}; it logged nothing")
     return process
 

@@ -1,6 +1,7 @@
 """The client that asks the target: bounded in time, size and number, no redirects, no cookies, everything recorded."""
 
 import email.utils
+import re
 import ssl
 import time
 import zlib
@@ -266,15 +267,10 @@ def _bounded(chunks: Iterable[bytes], coding: str, limit: int) -> tuple[bytes, F
 
 def _retry_after(response: Response) -> float:
     value = (response.value("retry-after") or "").strip()
-    if value.isdecimal():
+    if re.fullmatch("[0-9]{1,9}", value):
         return float(value)
-    if parsed := email.utils.parsedate_to_datetime(value) if _is_date(value) else None:
-        return parsed.timestamp() - time.time()
-    return 0.0
-
-
-def _is_date(value: str) -> bool:
-    return email.utils.parsedate_tz(value) is not None
+    parsed = email.utils.parsedate_tz(value)
+    return email.utils.mktime_tz(parsed) - time.time() if parsed else 0.0
 
 
 _FAILURES = (

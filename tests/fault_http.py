@@ -99,6 +99,13 @@ HTTP = (
         at=PROBLEMS,
     ),
     fault(
+        "the 402 names a problem type and no way to pay",
+        then(lacks("payment-required"), problem(type="https://example.com/problems/unpaid")),
+        "x402.offer.one-challenge",
+        "http.way-to-pay",
+        at=PROBLEMS,
+    ),
+    fault(
         "the 402 says in prose that it costs",
         refusals(lambda answer: answer.become(402, "Please pay 0.03 USDC.")),
         "x402.offer.one-challenge",
@@ -111,7 +118,12 @@ HTTP = (
     ),
     fault("a CDN may keep the 402", field("Cache-Control", "s-maxage=300"), "http.refusal-not-cacheable"),
     fault(
-        "the 402 expires tomorrow",
+        "a CDN may keep the 402 for longer than the sun shines",
+        field("Cache-Control", f"s-maxage={'9' * 5000}"),
+        "http.refusal-not-cacheable",
+    ),
+    fault(
+        "the 402 expires in many years",
         then(lacks("cache-control"), field("Expires", "Fri, 31 Dec 2066 10:00:00 GMT")),
         "http.refusal-not-cacheable",
     ),
@@ -188,6 +200,7 @@ HTTP = (
         at=PROBLEMS,
     ),
     fault("the payment link leads nowhere", field("Link", '</gone>; rel="payment"'), "http.payment-link"),
+    fault("the payment link is no address", field("Link", '<http://[>; rel="payment"'), "http.payment-link"),
     fault("the refusal shows a traceback", problem(debug=_TRACE), "http.no-stack-trace", at=PROBLEMS),
     fault(
         "the refusal shows a trace of Node.js",

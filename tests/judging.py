@@ -125,14 +125,18 @@ def judged_as(
     *,
     change: Change | None = None,
     where: Sequence[str] = GOODS,
+    sells: Mapping[str, str] | None = None,
     relay: Relay | None = None,
     claims: Sequence[str] | None = None,
     edit: Edit | None = None,
     secrets: Mapping[str, str] | None = None,
 ) -> Judged:
-    """The run against ``server`` with ``change`` made to it at the paths ``where``, and ``relay`` between."""
+    """The run against ``server`` with ``change`` made to it at the paths ``where``, and ``relay`` between.
+
+    ``sells`` are further paths, each with the path of the sandbox that it answers like.
+    """
     altered, here = server
-    altered.begin(change or unaltered, where)
+    altered.begin(change or unaltered, where, sells)
     if relay is None:
         return judged(here, claims=claims, edit=edit, secrets=secrets)
 

@@ -161,18 +161,22 @@ Send = Callable[[MutableMapping[str, Any]], Any]
 class Altered:
     """An ASGI application that hands each whole answer of the sandbox to ``change`` before it is sent.
 
-    It sells by PUT what the sandbox sells by POST.
+    It sells by PUT what the sandbox sells by POST, and at other paths what ``sells`` says.
     """
 
     inner: Any
     change: Change = unaltered
     where: frozenset[str] = frozenset(GOODS)
     """Paths whose answers are changed; empty: all."""
+    sells: Mapping[str, str] = field(default_factory=dict)
+    """Path -> the sandbox's path whose answers it has."""
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def begin(self, change: Change = unaltered, where: Sequence[str] = GOODS) -> None:
+    def begin(
+        self, change: Change = unaltered, where: Sequence[str] = GOODS, sells: Mapping[str, str] | None = None
+    ) -> None:
         """Makes it another server, to which nobody has spoken yet."""
-        self.change, self.where = change, frozenset(where)
+        self.change, self.where, self.sells = change, frozenset(where), sells or {}
         self._seen.clear()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -187,7 +191,9 @@ class Altered:
             else:
                 answer.body += message.get("body", b"")
 
-        await self.inner({**scope, "method": "POST" if scope["method"] == "PUT" else scope["method"]}, receive, keep)
+        method = "POST" if scope["method"] == "PUT" else scope["method"]
+        path = self.sells.get(scope["path"], scope["path"])
+        await self.inner({**scope, "method": method, "path": path}, receive, keep)
         asked = Asked(
             method=scope["method"],
             path=scope["path"],

@@ -75,9 +75,12 @@ def clean_environment(*, lean: bool = True, **more: str) -> dict[str, str]:
     """Our environment without what this pytest left in it; ``lean`` loads no plugin but ours, which is faster."""
     own = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PYTHON", "CONFORMANCE", "COV"))}
     # Tests see the code that they stand beside, also where it is not installed from this folder.
-    return own | ({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}) | (
-        _LEAN if lean else {}
-    ) | more
+    return (
+        own
+        | ({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {})
+        | (_LEAN if lean else {})
+        | more
+    )
 
 
 def started(

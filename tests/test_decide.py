@@ -11,7 +11,7 @@ from conformance import catalogue, checks, profile, run
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Request, Response
 from conformance.outcome import Outcome
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 CHECKS = {check.requirement: check for own in checks.load().values() for check in own}
@@ -35,7 +35,7 @@ FIELDS = (
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("http://[::1"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
+    max_leaves=5,
 )
 members = st.sampled_from(["scheme", "network", "amount", "maxAmountRequired", "asset", "payTo", "resource", "extra"])
 entries = st.dictionaries(members | st.just("maxTimeoutSeconds"), json_values, max_size=6) | json_values
@@ -93,7 +93,7 @@ def evidences(draw):
     return Evidence(profile=SANDBOX, at=endpoint, exchanges=exchanges)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(evidence=evidences())
 def test_any_answer_comes_to_an_outcome(evidence):
     """No answer, however odd, breaks a check; and the same evidence comes to the same outcome twice."""

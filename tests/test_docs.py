@@ -24,6 +24,7 @@ ROOMS = (
     ("redaction", "exchange", "evidence"),
     ("_raw_stream", "_raw_answer", "raw", "transport", "wire"),
     ("fields", "protocols"),
+    ("facilitator",),
     ("probe", "gather"),
     ("sandbox",),
     ("checks",),

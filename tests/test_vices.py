@@ -53,7 +53,9 @@ def judged(folder: Path, base_url: str, *, run: Callable[..., Ran] = nested, **e
     assert "INTERNALERROR" not in ran.out, ran.out
     assert ran.took < SOON
     for row in ran.report["results"]:
-        shown = {label: ran.report["exchanges"][key] for found in row.get("evidence", ()) for label, key in found.items()}
+        shown = {
+            label: ran.report["exchanges"][key] for found in row.get("evidence", ()) for label, key in found.items()
+        }
         rests_on = [shown[label] for label in RESTS_ON.get(row["requirement"], shown) if label in shown]
         broken = [exchange["failure"] for exchange in rests_on if "failure" in exchange]
         assert not (row["outcome"] in {"passed", "inapplicable"} and broken), (row["requirement"], broken)
@@ -175,7 +177,8 @@ def test_no_redirect_is_followed(tmp_path: Path, status: int) -> None:
         def redirects(line: Line) -> None:
             to = elsewhere.base_url.encode()
             fields = b"Location: %b/weather\r\nContent-Location: %b/a\r\nRefresh: 0; url=%b/b" % (to, to, to)
-            line.send(b"HTTP/1.1 %d Elsewhere\r\n%b\r\nContent-Length: 0\r\n\r\n" % (status, fields))
+            framing = b"Content-Length: 0\r\nConnection: close"
+            line.send(b"HTTP/1.1 %d Elsewhere\r\n%b\r\n%b\r\n\r\n" % (status, fields, framing))
 
         with vicious(redirects) as served:
             ran = judged(tmp_path, served.base_url)
@@ -191,7 +194,7 @@ def test_a_redirect_of_some_requests_is_not_followed_either(tmp_path: Path) -> N
         def redirects(line: Line) -> None:
             line.send(
                 b"HTTP/1.1 307 Temporary Redirect\r\nLocation: %b\r\n" % elsewhere.base_url.encode(),
-                b"Content-Length: 0\r\n\r\n",
+                b"Content-Length: 0\r\nConnection: close\r\n\r\n",
             )
 
         with vicious(redirects, when=lambda number: number % 3 == 1) as served:

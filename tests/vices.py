@@ -241,26 +241,29 @@ def vicious(vice: Vice, *, when: Callable[[int], bool] = lambda _: True) -> Iter
     """A correct target but for the requests (counted from 0) of which ``when`` is true."""
     count = 0
     lock = threading.Lock()
-    upstream = ""
+    where = ""
 
     def behave(line: Line) -> None:
         nonlocal count
         with lock:
             number, count = count, count + 1
-        _ask(upstream, line)
+        _ask(where, line)
         if when(number):
             vice(line)
         else:
             line.correct()
 
     with serving(behave) as served, sandbox(served.base_url) as upstream:
+        where = upstream
         yield served
 
 
 @contextmanager
 def answering(answer: bytes) -> Iterator[Served]:
-    """A server that says the same whatever it is asked."""
-    with serving(lambda line: line.send(answer)) as served:
+    """A server that says the same whatever it is asked, and that it will hang up then, as it does."""
+    head, gap, body = answer.partition(b"\r\n\r\n")
+    whole = head + b"\r\nConnection: close" + gap + body if gap and b"\r\nConnection:" not in head else answer
+    with serving(lambda line: line.send(whole)) as served:
         yield served
 
 

@@ -127,8 +127,7 @@ def test_vary(evidence: Evidence) -> None:
     for label, answer in (("unpaid", plain), ("browser", response)):
         directives = fields.cache_control(answer.values("cache-control"))
         storable = "no-store" not in directives and (
-            "public" in directives
-            or any(directives.get(n, "0").strip("0").isdecimal() for n in ("max-age", "s-maxage"))
+            "public" in directives or any(fields.natural(directives.get(n)) for n in ("max-age", "s-maxage"))
         )
         if storable and not {"accept", "*"} & fields.tokens(answer.values("vary")):
             raise Violation(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from conformance import fields, schema
 from conformance.checks import check
@@ -80,9 +80,9 @@ def test_way_to_pay(evidence: Evidence) -> None:
 def _names_a_way(document: Any) -> bool:
     match document:
         case dict():
-            return any(key in {"accepts", "offers", "paymentOptions"} for key in document) or any(
-                _names_a_way(value) for value in document.values()
-            )
+            # The type of problem details (RFC 9457) is a name, not a place to pay at.
+            inner = [value for key, value in document.items() if key not in {"type", "instance"}]
+            return bool({"accepts", "offers", "paymentOptions"} & set(document)) or any(map(_names_a_way, inner))
         case list():
             return any(_names_a_way(value) for value in document)
         case str():
@@ -111,7 +111,7 @@ def test_refusal_not_cacheable(evidence: Evidence) -> None:
 
 
 def _seconds(directives: Mapping[str, str], name: str) -> bool:
-    return name in {"max-age", "s-maxage"} and directives[name].isdecimal() and int(directives[name]) > 0
+    return name in {"max-age", "s-maxage"} and bool(fields.natural(directives[name]))
 
 
 @check("http.retry-after-grammar", unpaid)
@@ -156,6 +156,8 @@ def test_payment_link(evidence: Evidence) -> None:
         raise Inapplicable(reason)
     for link in found:
         label = f"link {link.target}"
+        if fields.resolved(evidence.exchange("unpaid").request.url, link.target) is None:
+            raise Violation(expected="an address", received=link.target, at="Link", exchange="unpaid")
         if label not in evidence.exchanges:
             reason = f"{link.target} lies neither on the target nor on one of target.helpers"
             raise Untestable(reason)
@@ -186,7 +188,7 @@ def test_secure_links(evidence: Evidence) -> None:
     named = [("Link", link.target) for link in fields.links(response.values("link")) if "payment" in link.relations]
     named += list(_urls(response.json_or_none()))
     for at, target in named:
-        url = urljoin(base, target)
+        url = fields.resolved(base, target) or ""
         if url.startswith("http://") and not loopback(url) and urlsplit(url).netloc != urlsplit(base).netloc:
             raise Violation(expected="https", received=target, at=at, exchange="unpaid")
 
@@ -256,7 +258,7 @@ def test_no_cross_origin_redirect(evidence: Evidence) -> None:
     if not 300 <= response.status < 400 or location is None:
         return
     asked = urlsplit(evidence.exchange("unpaid").request.url)
-    goal = urlsplit(urljoin(asked.geturl(), location))
+    goal = urlsplit(fields.resolved(asked.geturl(), location) or "")
     if (goal.scheme, goal.netloc) not in {(asked.scheme, asked.netloc), ("https", asked.hostname)}:
         raise Violation(
             expected="the challenge, or a redirect within the origin",

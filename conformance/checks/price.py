@@ -4,7 +4,7 @@ import re
 
 from eth_utils.address import is_checksum_address
 
-from conformance import schema
+from conformance import fields, schema
 from conformance.checks import check
 from conformance.checks.offer import at, ways
 from conformance.evidence import Evidence
@@ -16,7 +16,7 @@ from conformance.protocols import x402
 @check("x402.offer.amount-is-canonical", unpaid)
 def test_amount_is_canonical(evidence: Evidence) -> None:
     for offer, way in ways(evidence):
-        if re.fullmatch("0[0-9]+", way.amount) or (way.amount.isdecimal() and int(way.amount) >= 2**256):
+        if re.fullmatch("0[0-9]+", way.amount) or (fields.natural(way.amount) or 0) >= 2**256:
             raise Violation(
                 expected="a decimal number without leading zeros, below 2^256",
                 received=way.amount,

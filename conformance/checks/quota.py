@@ -4,6 +4,7 @@ from typing import Any
 
 import http_sf
 
+from conformance import fields
 from conformance.checks import check
 from conformance.checks.http import refusal
 from conformance.evidence import Evidence
@@ -32,13 +33,13 @@ def test_ratelimit_policy_named(evidence: Evidence) -> None:
 
 @check("http.retry-after-covers-window", unpaid)
 def test_retry_after_covers_window(evidence: Evidence) -> None:
-    wait = refusal(evidence).value("retry-after")
-    if wait is None or not wait.isdecimal():
+    wait = fields.natural(refusal(evidence).value("retry-after"))
+    if wait is None:
         reason = "the refusal has no Retry-After in seconds"
         raise Inapplicable(reason)
     for item, parameters in _quotas(evidence, "ratelimit", lenient=True):
         left, reset = parameters.get("r"), parameters.get("t")
-        if left == 0 and isinstance(reset, int) and int(wait) < reset:
+        if left == 0 and isinstance(reset, int) and wait < reset:
             raise Violation(
                 expected=f"{reset} s or more, when the exhausted quota {item} resets",
                 received=f"{wait} s",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
 from conformance.checks import check
-from conformance.checks.offer import at, offers
+from conformance.checks.offer import at, offers, ways
 from conformance.evidence import Evidence
 from conformance.gather import EVIL_HOST, loopback, spoofed_host, unpaid
 from conformance.outcome import Untestable, Violation
@@ -15,6 +15,9 @@ def _named(evidence: Evidence, label: str = "unpaid") -> list[tuple[x402.Offer, 
     """Each URL for which an offer is made, and where it stands; Untestable when no offer names one."""
     found = [(offer, *place) for offer in offers(evidence, label) for place in _resources(offer)]
     if not found:
+        if all(offer.version == 1 for offer in offers(evidence, label)):
+            # There it stands in each way to pay.
+            ways(evidence, label)
         reason = "the offer names no resource"
         raise Untestable(reason, cause="x402.offer.resource")
     return found

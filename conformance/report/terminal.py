@@ -5,20 +5,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from conformance.catalogue import Edition, Requirement, Source
-from conformance.outcome import Outcome, Verdict
+from conformance.outcome import Outcome, Verdict, printable
 from conformance.profile import Profile
 from conformance.report.document import Report
 from conformance.run import Result
 from conformance.target import Process
 
-__all__ = ["header", "last_line", "printable", "summary"]
+__all__ = ["header", "last_line", "summary"]
 
 _WIDTH = 116
-
-
-def printable(text: str) -> str:
-    """``text`` without control characters: what a target sends does not steer a terminal."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def header(profile: Profile, edition: Edition, process: Process | None) -> list[str]:

@@ -1,5 +1,6 @@
 """Real x402 servers that we did not write, run for as long as a test needs them."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -36,20 +37,22 @@ class BrokenServerError(Exception):
 
 
 @contextmanager
-def running(name: str) -> Iterator[str]:
+def running(name: str, facilitator_url: str | None = None) -> Iterator[str]:
     """Run one of ``NAMES`` in its own environment on a free port of 127.0.0.1; gives the base URL once it answers.
 
+    Without a ``facilitator_url`` it gets a facilitator that only says what it supports.
     Raises BrokenServerError with the end of the server's log when it does not answer within 60 s, and
     environment.BrokenEnvironmentError when its SDK cannot be installed.
     """
     interpreter = environment.python(_REQUIREMENTS[name])
     port = _free_port()
     base_url = f"http://127.0.0.1:{port}"
-    with supported.answering() as facilitator_url, tempfile.TemporaryFile() as log:
+    asked = contextlib.nullcontext(facilitator_url) if facilitator_url else supported.answering()
+    with asked as facilitator_at, tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             # -I: neither our PYTHONPATH nor this folder leaks into their environment.
             [str(interpreter), "-I", "-u", str(_HERE / f"{name}.py"), str(port)],
-            env={**os.environ, "FACILITATOR_URL": facilitator_url, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+            env={**os.environ, "FACILITATOR_URL": facilitator_at, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -52,6 +52,10 @@ def _flipped(signature: str) -> str:
     return signature[:129] + f"{int(signature[129], 16) ^ 1:x}" + signature[130:]
 
 
+def _last_second(payment: Payment, _: Payer, now: int) -> str:
+    return str(max(int(str(value_at(payment.document, slot(payment, "before")))) - 1, now + 30))
+
+
 def _by_stranger(payment: Payment, payer: Payer, _: int) -> dict[str, Any]:
     signature = sign(payment.typed, stranger(payer).key)
     return set_at(payment.document, ("payload", "signature"), signature)
@@ -147,8 +151,8 @@ _AUTHORIZATION = (
     Recipe(
         name="not-yet-valid",
         ids=("S-BND-10",),
-        breaks="The authorization begins in its last second only.",
-        apply=at_slot("after", lambda p, _, __: str(int(str(value_at(p.document, slot(p, "before")))) - 1)),
+        breaks="The authorization begins in its last second only, and not within the next half minute.",
+        apply=at_slot("after", _last_second),
     ),
 )
 

@@ -1,0 +1,89 @@
+"""How a check, in whatever process, tells a facilitator what to do and asks what it saw."""
+
+import socket
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from conformance.facilitator import wording
+from conformance.facilitator.log import Call
+from conformance.facilitator.script import Fault, Supported
+
+__all__ = ["Control"]
+
+_SECONDS = 10
+_AGAIN = 0.02
+
+
+class Control:
+    """The remote control of one facilitator. Close it, or use it as a context."""
+
+    def __init__(self, url: str) -> None:
+        """``url`` is the control URL of a Running; it is all that another process needs."""
+        self.url = url
+        self._client = httpx.Client(base_url=url, timeout=_SECONDS, trust_env=False, verify=False)  # noqa: S501 - plain HTTP
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
+
+    def script(self, payer: str, *faults: Fault) -> None:
+        """From now on, payments of ``payer`` meet ``faults`` and nothing else; none at all is honesty."""
+        self._ask("script", payer=payer, faults=wording.write(faults))
+
+    def supported(self, *faults: Fault, kinds: tuple[Mapping[str, Any], ...] = ()) -> None:
+        """From now on, ``/supported`` lists ``kinds`` beside the usual ones and meets ``faults``, for everybody."""
+        self._ask("supported", **wording.write(Supported(kinds=kinds, faults=faults)))
+
+    def set_balance(self, network: str, asset: str, holder: str, amount: int | None) -> None:
+        """What ``holder`` has, in atomic units; None for enough. ``network`` is a CAIP-2 id."""
+        self._ask("balance", network=network, asset=asset, holder=holder, amount=amount)
+
+    def balance(self, network: str, asset: str, holder: str) -> int | None:
+        """What ``holder`` has left, in atomic units; None for enough."""
+        found: int | None = self._ask("balance", network=network, asset=asset, holder=holder)
+        return found
+
+    def calls(self, payer: str | None = None, since: int = 0) -> tuple[Call, ...]:
+        """The calls with an index of at least ``since``; with ``payer``, only those about a payment of that address."""
+        return wording.read(self._ask("calls", payer=payer, since=since), tuple[Call, ...])
+
+    def reset(self) -> None:
+        """Forgets the scripts, the ledger and the log of everybody."""
+        self._ask("reset")
+
+    def down(self, seconds: float) -> None:
+        """Refuses every new connection for ``seconds``, at most 60, from when this returns; for everybody."""
+        self._ask("down", seconds=seconds)
+
+    def wait_until_up(self, timeout: float) -> None:
+        """Returns when connections are accepted again. Raises TimeoutError after ``timeout`` seconds."""
+        end = time.monotonic() + timeout
+        address = httpx.URL(self.url)
+        while True:
+            try:
+                socket.create_connection((address.host, address.port or 80), _SECONDS).close()
+            except OSError:
+                if time.monotonic() > end:
+                    raise TimeoutError(f"{self.url} accepts no connection after {timeout:g} s") from None
+                time.sleep(_AGAIN)
+            else:
+                return
+
+    def _ask(self, command: str, **given: Any) -> Any:
+        answer = self._client.post(f"/{command}", json=given)
+        said = answer.json()
+        if answer.status_code != httpx.codes.OK:
+            raise ValueError(said["error"])
+        return said

@@ -1,0 +1,293 @@
+"""EIP-712: what a payer on an EVM network signs, the signature, and who made it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from eth_account import Account
+from eth_account.messages import SignableMessage, encode_typed_data
+from eth_keys.exceptions import BadSignature
+
+__all__ = [
+    "EXACT_PROXY",
+    "ORDER",
+    "PERMIT2",
+    "UPTO_PROXY",
+    "Oddity",
+    "Payer",
+    "Signature",
+    "Typed",
+    "is_address",
+    "oddities",
+    "permit_transfer",
+    "read",
+    "recover",
+    "sign",
+    "transfer_with_authorization",
+]
+
+PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3"
+"""The Permit2 contract, the same on every chain (scheme_exact_evm.md, Canonical Permit2)."""
+
+EXACT_PROXY = "0x402085c248EeA27D92E8b30b2C58ed07f9E20001"
+"""The spender of a Permit2 payment under ``exact`` (scheme_exact_evm.md, x402ExactPermit2Proxy)."""
+
+UPTO_PROXY = "0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002"
+"""The spender of a Permit2 payment under ``upto`` (scheme_upto_evm.md, Annex)."""
+
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""The order of the curve secp256k1 (SEC 2, section 2.4.1)."""
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_SIGNATURE = re.compile(r"0x(?:[0-9a-fA-F]{128}|[0-9a-fA-F]{130})")
+_WORD = 1 << 256
+
+_Members = tuple[tuple[str, str], ...]
+"""Names and types of a struct's members, in order."""
+
+_DOMAIN: Mapping[str, str] = {
+    "name": "string",
+    "version": "string",
+    "chainId": "uint256",
+    "verifyingContract": "address",
+}
+_TRANSFER: Mapping[str, _Members] = {
+    "TransferWithAuthorization": (
+        ("from", "address"),
+        ("to", "address"),
+        ("value", "uint256"),
+        ("validAfter", "uint256"),
+        ("validBefore", "uint256"),
+        ("nonce", "bytes32"),
+    )
+}
+_PERMIT: Mapping[str, _Members] = {
+    "PermitWitnessTransferFrom": (
+        ("permitted", "TokenPermissions"),
+        ("spender", "address"),
+        ("nonce", "uint256"),
+        ("deadline", "uint256"),
+        ("witness", "Witness"),
+    ),
+    "TokenPermissions": (("token", "address"), ("amount", "uint256")),
+}
+_EXACT_WITNESS: _Members = (("to", "address"), ("validAfter", "uint256"))
+_UPTO_WITNESS: _Members = (("to", "address"), ("facilitator", "address"), ("validAfter", "uint256"))
+
+
+class Oddity(StrEnum):
+    """What a signature has that a strict verifier refuses and a lenient one forgives."""
+
+    HIGH_S = "s in the upper half of the curve's order"
+    LOW_V = "v is 0 or 1, and not 27 or 28"
+    COMPACT = "64 bytes, compact after EIP-2098"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """A key that signs payments; the key appears in no representation."""
+
+    key: bytes = field(repr=False)
+    """32 bytes."""
+    address: str
+    """With its EIP-55 checksum."""
+
+    @classmethod
+    def of(cls, key: bytes) -> "Payer":
+        """The payer who holds ``key``; raises ValueError when it is no secp256k1 key of 32 bytes."""
+        if len(key) != 32 or not 0 < int.from_bytes(key) < ORDER:
+            raise ValueError("not a secp256k1 key: expected 32 bytes between 1 and the order of the curve")
+        return cls(key=key, address=str(Account.from_key(key).address))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """Typed data (EIP-712) whose addresses, integers and bytes are already in range."""
+
+    primary: str
+    types: Mapping[str, _Members]
+    domain: Mapping[str, str | int]
+    message: Mapping[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """As eth_signTypedData_v4 takes it, with Python integers and bytes."""
+        listed = {"EIP712Domain": [(name, _DOMAIN[name]) for name in _DOMAIN if name in self.domain], **self.types}
+        return {
+            "types": {key: [{"name": n, "type": t} for n, t in members] for key, members in listed.items()},
+            "primaryType": self.primary,
+            "domain": dict(self.domain),
+            "message": dict(self.message),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """An ECDSA signature on secp256k1."""
+
+    r: int
+    s: int
+    parity: int
+    """0 or 1."""
+
+    def hex(self) -> str:
+        """65 bytes as ``0x`` and hexadecimal digits, v being 27 or 28."""
+        return "0x" + (self.r.to_bytes(32) + self.s.to_bytes(32) + bytes([27 + self.parity])).hex()
+
+    def mirrored(self) -> "Signature":
+        """The other signature of the same message by the same key: s and the order less s."""
+        return Signature(r=self.r, s=ORDER - self.s, parity=1 - self.parity)
+
+    def high(self) -> bool:
+        """Whether s is in the upper half, which EIP-2 and the tokens that we know refuse."""
+        return self.s > ORDER // 2
+
+
+def is_address(value: object) -> bool:
+    """Whether ``value`` is an EVM address: ``0x`` and 40 hexadecimal digits in any case, whatever its checksum."""
+    return isinstance(value, str) and bool(_ADDRESS.fullmatch(value))
+
+
+def transfer_with_authorization(
+    *,
+    name: str,
+    version: str,
+    chain_id: int,
+    asset: str,
+    sender: str,
+    to: str,
+    value: int,
+    valid_after: int,
+    valid_before: int,
+    nonce: bytes,
+) -> Typed:
+    """The typed data of an EIP-3009 transfer (scheme_exact_evm.md, section 1).
+
+    ``value`` in atomic units, times in Unix seconds, ``nonce`` of 32 bytes. Raises ValueError for what no contract
+    could take: a malformed address, a number outside uint256, another length of the nonce, a name that is no Unicode.
+    """
+    # A lone surrogate, which JSON lets through, has no bytes that could be hashed.
+    name.encode()
+    version.encode()
+    _addresses({"asset": asset, "from": sender, "to": to})
+    _words({"chainId": chain_id, "value": value, "validAfter": valid_after, "validBefore": valid_before})
+    if len(nonce) != 32:
+        raise ValueError(f"nonce: {len(nonce)} bytes, expected 32")
+    return Typed(
+        primary="TransferWithAuthorization",
+        types=_TRANSFER,
+        domain={"name": name, "version": version, "chainId": chain_id, "verifyingContract": asset.lower()},
+        message={
+            "from": sender.lower(),
+            "to": to.lower(),
+            "value": value,
+            "validAfter": valid_after,
+            "validBefore": valid_before,
+            "nonce": nonce,
+        },
+    )
+
+
+def permit_transfer(
+    *,
+    chain_id: int,
+    token: str,
+    amount: int,
+    spender: str,
+    nonce: int,
+    deadline: int,
+    to: str,
+    valid_after: int,
+    facilitator: str | None = None,
+) -> Typed:
+    """The typed data of a Permit2 transfer with the witness of ``exact``, or of ``upto`` with a ``facilitator``.
+
+    Sources: scheme_exact_evm.md, section 2; scheme_upto_evm.md, section 1 and Annex. Units and errors as above.
+    """
+    _addresses({"token": token, "spender": spender, "to": to})
+    _words({"chainId": chain_id, "amount": amount, "nonce": nonce, "deadline": deadline, "validAfter": valid_after})
+    witness: dict[str, Any] = {"to": to.lower(), "validAfter": valid_after}
+    if facilitator is not None:
+        _addresses({"facilitator": facilitator})
+        witness["facilitator"] = facilitator.lower()
+    return Typed(
+        primary="PermitWitnessTransferFrom",
+        types={**_PERMIT, "Witness": _EXACT_WITNESS if facilitator is None else _UPTO_WITNESS},
+        domain={"name": "Permit2", "chainId": chain_id, "verifyingContract": PERMIT2},
+        message={
+            "permitted": {"token": token.lower(), "amount": amount},
+            "spender": spender.lower(),
+            "nonce": nonce,
+            "deadline": deadline,
+            "witness": witness,
+        },
+    )
+
+
+def sign(typed: Typed, key: bytes) -> str:
+    """The signature by ``key``: 65 bytes as ``0x`` and hexadecimal digits, low s, v being 27 or 28."""
+    signed = Account.sign_message(_signable(typed), key)
+    return Signature(r=signed.r, s=signed.s, parity=signed.v - 27).hex()
+
+
+def read(signature: object) -> Signature | None:
+    """The signature in 64 or 65 bytes of ``0x`` and hexadecimal digits, read leniently; None when it is none.
+
+    Taken are any s, v of 0, 1, 27 and 28, and the compact form of EIP-2098; ``oddities`` tells which it was.
+    """
+    if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
+        return None
+    raw = bytes.fromhex(signature[2:])
+    r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:64])
+    if len(raw) == 64:
+        parity, s = s >> 255, s & ((1 << 255) - 1)
+    elif raw[64] in {0, 1, 27, 28}:
+        parity = raw[64] % 27
+    else:
+        return None
+    return Signature(r=r, s=s, parity=parity) if 0 < r < ORDER and 0 < s < ORDER else None
+
+
+def oddities(signature: object) -> frozenset[Oddity]:
+    """What a strict verifier would refuse in a signature that ``read`` takes; empty also when it takes none."""
+    found = read(signature)
+    if found is None:
+        return frozenset()
+    raw = bytes.fromhex(str(signature)[2:])
+    present = {
+        Oddity.HIGH_S: found.high(),
+        Oddity.LOW_V: len(raw) == 65 and raw[64] < 27,
+        Oddity.COMPACT: len(raw) == 64,
+    }
+    return frozenset(oddity for oddity, holds in present.items() if holds)
+
+
+def recover(typed: Typed, signature: object) -> str | None:
+    """The address whose key signed ``typed``, with its checksum; None when ``signature`` is no signature.
+
+    Lenient as ``read`` is. A signature of something else recovers to some other address, not to None.
+    """
+    found = read(signature)
+    if found is None:
+        return None
+    try:
+        return str(Account.recover_message(_signable(typed), vrs=(27 + found.parity, found.r, found.s)))
+    except BadSignature:
+        return None
+
+
+def _signable(typed: Typed) -> SignableMessage:
+    return encode_typed_data(full_message=typed.document())
+
+
+def _addresses(named: Mapping[str, str]) -> None:
+    for name, value in named.items():
+        if not is_address(value):
+            raise ValueError(f"{name}: {value!r}, expected an address: 0x and 40 hexadecimal digits")
+
+
+def _words(named: Mapping[str, int]) -> None:
+    for name, value in named.items():
+        if not 0 <= value < _WORD:
+            raise ValueError(f"{name}: {value}, expected a number of at most 256 bits, not negative")
