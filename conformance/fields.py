@@ -105,8 +105,8 @@ def tokens(values: tuple[str, ...]) -> frozenset[str]:
 
 def links(values: tuple[str, ...]) -> Iterator[Link]:
     """The links of Link fields; what does not follow the grammar is passed over."""
-    for value in values:
-        for target, rest in re.findall(rf"<([^>]*)>((?:[ \t]*;(?:{_QUOTED}|[^,\"])*)*)", value):
+    for value in (value[:8192] for value in values):
+        for target, rest in re.findall(rf"<([^<>]*)>((?:[ \t]*;(?:{_QUOTED}|[^,\"])*)*)", value):
             parameters = {name.lower(): text.strip('"') for name, text in _PARAM.findall(rest)}
             yield Link(target=target, relations=tuple(parameters.get("rel", "").lower().split()))
 

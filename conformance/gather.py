@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from conformance.exchange import Response
 from conformance.fields import links, resolved
 from conformance.probe import Probe, request_to
+from conformance.profile import Endpoint
 from conformance.protocols import x402
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "MARKUP",
     "ORIGIN",
     "OTHER_ORIGIN",
+    "STRANGERS",
     "again",
     "as_browser",
     "conditional",
@@ -23,6 +25,7 @@ __all__ = [
     "loopback",
     "markup_in_query",
     "no_accept",
+    "origin",
     "paid",
     "plain_http",
     "preflight",
@@ -37,7 +40,14 @@ ORIGIN = "https://shop.example"
 OTHER_ORIGIN = "https://other.example"
 EVIL_HOST = "evil.example"
 MARKUP = "</script><b id=conformance>"
-FREE_PATHS = ("/robots.txt", "/favicon.ico", "/sitemap.xml", "/.well-known/security.txt", "/openapi.json")
+FREE_PATHS = ("/robots.txt", "/favicon.ico", "/sitemap.xml", "/.well-known/security.txt")
+STRANGERS = {
+    "curl": "curl/8.5.0",
+    "python": "python-requests/2.32.5",
+    "node": "node",
+    "go": "Go-http-client/2.0",
+    "chrome": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+}
 _BROWSER = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -87,18 +97,25 @@ def markup_in_query(probe: Probe) -> None:
 
 def no_accept(probe: Probe) -> None:
     """The request of a client that states no preference."""
-    probe.ask("no-accept", without=("Accept",))
+    probe.ask("no-accept", without=("accept",))
 
 
 def strangers(probe: Probe) -> None:
-    """The plain request under another name, and with a cookie that means nothing."""
-    probe.ask("stranger-agent", headers={"User-Agent": "curl/8.5.0"})
+    """The plain request under other names, and with a cookie that means nothing."""
+    for name, agent in STRANGERS.items():
+        probe.ask(f"stranger-{name}", headers={"User-Agent": agent})
     probe.ask("stranger-cookie", headers={"Cookie": "visitor=conformance"})
+
+
+def origin(endpoint: Endpoint) -> str:
+    """The origin of the page that pays: one that the profile's own fields name, else one that nobody knows."""
+    return next((value for name, value in endpoint.headers.items() if name.lower() == "origin"), ORIGIN)
 
 
 def cross_origin(probe: Probe) -> None:
     """The request as a script of another origin sends it, from two origins."""
-    probe.ask("cross-origin", headers={"Origin": ORIGIN})
+    if probe.endpoint:
+        probe.ask("cross-origin", headers={"Origin": origin(probe.endpoint)})
     probe.ask("other-origin", headers={"Origin": OTHER_ORIGIN})
 
 
@@ -111,7 +128,7 @@ def preflight(probe: Probe) -> None:
     url = request_to(probe.profile, endpoint).url
     for version in spoken(endpoint.versions, answer) if endpoint.protocol else ():
         fields = {
-            "Origin": ORIGIN,
+            "Origin": origin(endpoint),
             "Access-Control-Request-Method": endpoint.method,
             "Access-Control-Request-Headers": x402.PAYMENT[version].lower(),
         }
@@ -148,7 +165,9 @@ def linked(probe: Probe) -> None:
     for link in links(exchange.response.values("link")):
         url = resolved(exchange.request.url, link.target)
         if url and "payment" in link.relations and urlsplit(url).netloc in probe.wire.hosts:
-            probe.ask(f"link {link.target}", method="GET", url=url)
+            own = urlsplit(url).netloc == urlsplit(exchange.request.url).netloc
+            fields = probe.profile.target.headers if own else {}
+            probe.ask(f"link {link.target}", method="GET", url=url, headers=fields)
 
 
 def unknown_path(probe: Probe) -> None:

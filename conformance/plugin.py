@@ -14,6 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--conformance-profile",
         metavar="NAME",
+        action="append",
         help="judge the target of this profile: a path ending in .toml, ./profiles/NAME.toml, or a shipped profile",
     )
     group.addoption(
@@ -38,13 +39,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hands over to the session, if a profile was named."""
-    if (name := config.getoption("conformance_profile")) is not None:
-        if not name:
+    if (names := config.getoption("conformance_profile")) is not None:
+        if not all(names):
             msg = "--conformance-profile= names no profile; is a variable of your pipeline not set?"
+            raise pytest.UsageError(msg)
+        if len(names) > 1:
+            msg = f"--conformance-profile is given {len(names)} times ({', '.join(names)}); one run judges one profile"
             raise pytest.UsageError(msg)
         from conformance import session  # noqa: PLC0415
 
-        session.begin(config)
+        session.begin(config, names[0])
         return
     for option in ("conformance_only", "conformance_report"):
         if config.getoption(option):

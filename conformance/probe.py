@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypedDict, Unpack
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Request
@@ -121,7 +121,7 @@ def request_to(
     return Request(
         method=method or (endpoint.method if endpoint else "GET"),
         url=url,
-        headers=tuple((k, v) for k, v in _merged(fields, headers or {}).items() if k not in without),
+        headers=tuple((k, v) for k, v in _merged(fields, headers or {}).items() if k.lower() not in without),
         body=body,
     )
 
@@ -133,7 +133,8 @@ def _merged(fields: Mapping[str, str], others: Mapping[str, str]) -> dict[str, s
 
 def _url(base: str, path: str, query: Mapping[str, str]) -> str:
     parts = urlsplit(base)
-    own_path, _, own_query = path.partition("?")
+    # What stands in a profile as people write it goes out as URLs are written (RFC 3986 section 2.1).
+    own_path, _, own_query = quote(path, safe="/?:@!$&'()*+,;=%-._~[]").partition("?")
     asked = "&".join(part for part in (own_query, urlencode(query)) if part)
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + own_path, asked, ""))
 

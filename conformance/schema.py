@@ -67,11 +67,26 @@ def violations(instance: object, schema: dict[str, Any]) -> Iterator[ValidationE
     """The errors of ``instance`` under a foreign 2020-12 ``schema``.
 
     Raises SchemaError for what is no schema, Unresolvable for a reference that leads outside, RecursionError for one
-    that leads nowhere. Nothing is fetched. Regular expressions of strangers are not run: one could run for ever.
+    that leads nowhere, OverflowError for one that has too many steps. Nothing is fetched. Regular expressions of
+    strangers are not run: one could run for ever.
     """
     Draft202012Validator.check_schema(schema)
-    schema = _without_patterns(schema)
-    return Draft202012Validator(schema, registry=Registry()).iter_errors(instance)
+    steps = iter(range(_STEPS))
+
+    def reference(validator: Any, ref: str, value: object, _: object) -> Iterator[ValidationError]:
+        if next(steps, None) is None:
+            msg = f"more than {_STEPS} references to follow"
+            raise OverflowError(msg)
+        yield from validator._validate_reference(ref=ref, instance=value)  # noqa: SLF001 - as the keyword itself does
+
+    bounded: Any = validators.extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, {"$ref": reference, "$dynamicRef": reference}
+    )
+    errors: Iterator[ValidationError] = bounded(_without_patterns(schema), registry=Registry()).iter_errors(instance)
+    return errors
+
+
+_STEPS = 2000
 
 
 def problems(instance: object, name: str) -> tuple[Problem, ...]:

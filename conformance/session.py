@@ -37,11 +37,11 @@ _ASKS_NOTHING = {
 }
 
 
-def begin(config: pytest.Config) -> None:
+def begin(config: pytest.Config, name: str) -> None:
     """Loads the profile and registers the session; raises UsageError for a mistake of the user's."""
     _refuse_what_cannot_be_trusted(config)
     try:
-        loaded = profile.load(config.getoption("conformance_profile"), cwd=Path.cwd(), environ=os.environ)
+        loaded = profile.load(name, cwd=Path.cwd(), environ=os.environ)
         failures = known.load(loaded)
     except ProfileError as error:
         raise pytest.UsageError(str(error)) from error
@@ -68,6 +68,10 @@ def _refuse_what_cannot_be_trusted(config: pytest.Config) -> None:
         if config.getoption(option, default=None):
             msg = f"{flag} asks nothing of the target: there would be no verdict"
             raise pytest.UsageError(msg)
+    listing = {"--co", "--collect-only", "--collectonly"}
+    if config.option.collectonly and not listing & set(map(str, config.invocation_params.args)):
+        msg = "--collect-only comes from PYTEST_ADDOPTS or an ini file: a run that only lists would pass for a verdict"
+        raise pytest.UsageError(msg)
     if (given := config.getoption("conformance_report")) and (why := _unwritable(Path(given).resolve())):
         msg = f"--conformance-report={given}: {why}"
         raise pytest.UsageError(msg)

@@ -68,4 +68,5 @@ def load() -> Mapping[Path, tuple[Check, ...]]:
             module = import_module(f"{__name__}.{path.stem}")
             if own := tuple(value for value in vars(module).values() if isinstance(value, Check)):
                 found[path] = own
-    return found
+    # What a target may take amiss comes last: it may shut us out afterwards.
+    return dict(sorted(found.items(), key=lambda item: any(check.drawn for check in item[1])))

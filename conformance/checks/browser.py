@@ -7,12 +7,12 @@ from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import (
     MARKUP,
-    ORIGIN,
     OTHER_ORIGIN,
     as_browser,
     cross_origin,
     markup_in_query,
     no_accept,
+    origin,
     preflight,
     unpaid,
 )
@@ -23,13 +23,15 @@ _SIMPLE = {"get", "head", "post"}
 
 
 def _across_origins(evidence: Evidence) -> None:
-    """CORS is judged where it is claimed or some answer speaks of it."""
+    """CORS is judged where it is claimed or some answer admits an origin."""
     evidence.response("unpaid")
     evidence.response("cross-origin")
     answers = [e.response for e in evidence.exchanges.values() if e.response]
-    advertised = any(n.lower().startswith("access-control-allow") for answer in answers for n, _ in answer.headers)
-    if not advertised and not evidence.claimed("browser"):
-        reason = "the target does not speak CORS, and class browser is not claimed"
+    if not any(a.values("access-control-allow-origin") for a in answers) and not evidence.claimed("browser"):
+        reason = (
+            "no answer admits another origin, and class browser is not claimed; where origins are admitted by a list, "
+            "name one of them in endpoint.headers, Origin"
+        )
         raise Inapplicable(reason)
 
 
@@ -77,9 +79,9 @@ def test_exposes_offer(evidence: Evidence) -> None:
 def test_refusal_names_origin(evidence: Evidence) -> None:
     _across_origins(evidence)
     response = refusal(evidence, "cross-origin")
-    if (allowed := response.value("access-control-allow-origin")) not in {"*", ORIGIN}:
+    if (allowed := response.value("access-control-allow-origin")) not in {"*", origin(evidence.endpoint)}:
         raise Violation(
-            expected=f"* or {ORIGIN}",
+            expected=f"* or {origin(evidence.endpoint)}",
             received=allowed or "none",
             at="Access-Control-Allow-Origin",
             exchange="cross-origin",
@@ -88,12 +90,15 @@ def test_refusal_names_origin(evidence: Evidence) -> None:
 
 @check("browser.no-credentials-for-any-origin", unpaid, cross_origin)
 def test_no_credentials_for_any_origin(evidence: Evidence) -> None:
-    answers = {ORIGIN: evidence.response("cross-origin"), OTHER_ORIGIN: evidence.response("other-origin")}
+    answers = {
+        origin(evidence.endpoint): evidence.response("cross-origin"),
+        OTHER_ORIGIN: evidence.response("other-origin"),
+    }
     echoed = [answer.value("access-control-allow-origin") == origin for origin, answer in answers.items()]
     if all(echoed) and any(_credentials(answer) for answer in answers.values()):
         raise Violation(
             expected="credentials for origins that the server knows",
-            received=f"Access-Control-Allow-Credentials: true for {ORIGIN} and for {OTHER_ORIGIN}",
+            received=f"Access-Control-Allow-Credentials: true for {' and for '.join(answers)}",
             at="Access-Control-Allow-Origin",
             exchange="other-origin",
         )
@@ -107,8 +112,19 @@ def _lacks(name: str, field: str, given: frozenset[str], label: str) -> Violatio
     return Violation(expected=name, received=", ".join(sorted(given)) or "nothing", at=field.title(), exchange=label)
 
 
+def _visited(evidence: Evidence) -> None:
+    """What a person sees who follows a link: that is a GET."""
+    if evidence.endpoint.method != "GET":
+        reason = f"the endpoint is asked by {evidence.endpoint.method}, which no link does"
+        raise Inapplicable(reason)
+
+
 @check("browser.offer-for-browsers", unpaid, as_browser)
 def test_offer_for_browsers(evidence: Evidence) -> None:
+    _visited(evidence)
+    if evidence.endpoint.protocol is None:
+        reason = "the endpoint speaks no payment protocol, so that a browser may be told in any way"
+        raise Inapplicable(reason)
     plain, response = refusal(evidence), evidence.response("browser")
     if response.status != 402:
         raise Violation(expected="402 as for any client", received=response.shown(), exchange="browser")
@@ -121,6 +137,7 @@ def test_offer_for_browsers(evidence: Evidence) -> None:
 
 @check("browser.vary", unpaid, as_browser)
 def test_vary(evidence: Evidence) -> None:
+    _visited(evidence)
     plain, response = refusal(evidence), evidence.response("browser")
     if plain.media_type() == response.media_type():
         return
@@ -140,6 +157,7 @@ def test_vary(evidence: Evidence) -> None:
 
 @check("browser.markup-escaped", unpaid, markup_in_query)
 def test_markup_escaped(evidence: Evidence) -> None:
+    _visited(evidence)
     refusal(evidence)
     response = evidence.response("markup")
     if response.media_type() in {"text/html", "application/xhtml+xml"} and MARKUP in response.text():

@@ -46,6 +46,11 @@ def unreached(evidence: Evidence, response: Response, label: str) -> Unanswered:
         f"the request of endpoint {evidence.endpoint.name!r} is answered {response.shown()} and never reaches the "
         f"paywall: correct its path, method, query, body or identity in the profile"
     )
+    if 300 <= response.status < 400:
+        reason = (
+            f"the request of endpoint {evidence.endpoint.name!r} is redirected to {response.value('location')}: write "
+            f"that as endpoint.path or target.base_url"
+        )
     return Unanswered(reason, exchange=label)
 
 
@@ -94,24 +99,32 @@ def _names_a_way(document: Any) -> bool:
 @check("http.refusal-not-cacheable", unpaid)
 def test_refusal_not_cacheable(evidence: Evidence) -> None:
     response = refusal(evidence)
-    directives = fields.cache_control(response.values("cache-control"))
-    if "no-store" in directives or "private" in directives:
-        return
-    told = [f"{k}={v}" if v else k for k, v in directives.items() if k == "public" or _seconds(directives, k)]
+    # A cache that has a field of its own does not look at Cache-Control (RFC 9213 section 2.1).
+    for name in ("cdn-cache-control", "surrogate-control", "cache-control"):
+        values = response.values(name)
+        if _may_store(fields.cache_control(values)):
+            raise Violation(
+                expected="no-store, or no explicit freshness at all",
+                received=", ".join(values),
+                at=name.title(),
+                exchange="unpaid",
+            )
     expires, date = fields.http_date(response.value("expires")), fields.http_date(response.value("date"))
-    if "max-age" not in directives and expires is not None and date is not None and expires > date:
-        told.append(f"Expires: {response.value('expires')}")
-    if told:
+    if not response.values("cache-control") and expires is not None and date is not None and expires > date:
         raise Violation(
-            expected="no-store, or no explicit freshness at all",
-            received=", ".join(told),
-            at="Cache-Control",
+            expected="no explicit freshness",
+            received=response.value("expires") or "",
+            at="Expires",
             exchange="unpaid",
         )
 
 
-def _seconds(directives: Mapping[str, str], name: str) -> bool:
-    return name in {"max-age", "s-maxage"} and bool(fields.natural(directives[name]))
+def _may_store(directives: Mapping[str, str]) -> bool:
+    """Whether a shared cache may keep the answer and use it again without asking."""
+    if {"no-store", "private", "no-cache"} & set(directives):
+        return False
+    age = directives.get("s-maxage", directives.get("max-age"))
+    return bool(fields.natural(age)) if age is not None else "public" in directives
 
 
 @check("http.retry-after-grammar", unpaid)
@@ -161,10 +174,9 @@ def test_payment_link(evidence: Evidence) -> None:
         if label not in evidence.exchanges:
             reason = f"{link.target} lies neither on the target nor on one of target.helpers"
             raise Untestable(reason)
-        if (response := evidence.response(label)).status >= 400:
-            raise Violation(
-                expected="a page that can be fetched", received=response.shown(), at=link.target, exchange=label
-            )
+        # A page may itself ask for payment, for a login, or for another method.
+        if (response := evidence.response(label)).status in {404, 410} or response.status >= 500:
+            raise Violation(expected="a page that answers", received=response.shown(), at=link.target, exchange=label)
 
 
 @check("http.preconditions-ignored", unpaid, conditional)
@@ -196,14 +208,17 @@ def test_secure_links(evidence: Evidence) -> None:
 _MONEY = re.compile("(?i)pay|checkout|billing|upgrade|top.?up|purchase|subscri|invoice|remedy")
 
 
+_NAMING = re.compile("(?i)^@|type$|method$|schema$|context$")
+
+
 def _urls(document: Any, at: str = "") -> Iterator[tuple[str, str]]:
     """Where a JSON body sends someone who wants to pay; an x402 ``resource`` is judged with the offer."""
     match document:
         case dict():
             for key, value in document.items():
-                if isinstance(value, str) and _MONEY.search(str(key)):
+                if isinstance(value, str) and _MONEY.search(str(key)) and not _NAMING.search(str(key)):
                     yield f"body {at}/{key}", value
-                elif key not in {"resource", "accepts", "extensions"}:
+                elif key not in {"resource", "accepts", "extensions", "@context"}:
                     yield from _urls(value, f"{at}/{key}")
         case list():
             for index, value in enumerate(document):

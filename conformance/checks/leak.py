@@ -8,8 +8,8 @@ from conformance.checks import check
 from conformance.checks.http import refusal
 from conformance.evidence import Evidence
 from conformance.exchange import Response
-from conformance.gather import again, paid, unpaid
-from conformance.outcome import Untestable, Violation
+from conformance.gather import again, as_browser, cross_origin, no_accept, paid, spoofed_host, strangers, unpaid
+from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Marker, MarkerKind
 
 
@@ -37,8 +37,12 @@ def not_served(evidence: Evidence, response: Response, label: str) -> None:
         )
     if "paid" not in evidence.exchanges:
         reason = "the marker was never seen in a paid answer: name a paid_identity that gets the protected one"
+        raise Untestable(reason) if evidence.claimed("http") else Inapplicable(reason)
+    paid_answer = evidence.response("paid")
+    if not 200 <= paid_answer.status < 300:
+        reason = f"paid_identity is answered {paid_answer.shown()}: the marker was never seen in a paid answer"
         raise Untestable(reason)
-    if not marked(evidence.response("paid"), marker):
+    if not marked(paid_answer, marker):
         reason = f"the marker {marker.value!r} is not in the answer to paid_identity either: it proves nothing"
         raise Untestable(reason)
 
@@ -46,7 +50,7 @@ def not_served(evidence: Evidence, response: Response, label: str) -> None:
 def marked(response: Response, marker: Marker) -> str:
     """Where ``marker`` stands in an answer; empty when it does not."""
     head_text = "\n".join([response.reason, *(f"{name}: {value}" for name, value in response.headers)])
-    content = response.text() + response.after.decode("utf-8", "replace")
+    content = "\n".join([response.text(), response.after.decode("utf-8", "replace"), *strings(response.json_or_none())])
     match marker.kind:
         case MarkerKind.HEADER:
             return "the header section" if response.values(marker.value) else ""
@@ -72,39 +76,80 @@ def _has(document: Any, pointer: str) -> bool:
     return document is not None
 
 
+@check("http.refused-for-everyone", unpaid, as_browser, no_accept, cross_origin, strangers)
+def test_refused_for_everyone(evidence: Evidence) -> None:
+    plain = refusal(evidence)
+    for label in ("browser", "no-accept", "cross-origin", "other-origin", *evidence.labels("stranger-")):
+        response = evidence.response(label)
+        if 200 <= response.status < 300 or _told_only_here(evidence, plain, response):
+            raise _served(evidence, response, label)
+
+
+@check("http.refused-under-any-host", unpaid, spoofed_host)
+def test_refused_under_any_host(evidence: Evidence) -> None:
+    plain = refusal(evidence)
+    for label in ("host", "forwarded-host"):
+        # Another host may be another site: only the marker tells that it is ours.
+        if _told_only_here(evidence, plain, response := evidence.response(label)):
+            raise _served(evidence, response, label)
+
+
+def _told_only_here(evidence: Evidence, plain: Response, response: Response) -> bool:
+    """Whether an answer holds the marker; one that everyone gets to see is a leak, and told as one."""
+    marker = evidence.endpoint.marker
+    return marker is not None and not marked(plain, marker) and bool(marked(response, marker))
+
+
+def _served(evidence: Evidence, response: Response, label: str) -> Violation:
+    sent = [f"{n}: {v}" for n, v in evidence.exchange(label).request.headers]
+    usual = {f"{n}: {v}" for n, v in evidence.exchange("unpaid").request.headers}
+    return Violation(
+        expected="a refusal, whoever asks",
+        received=response.shown(),
+        at=", ".join(field for field in sent if field not in usual) or "without Accept",
+        exchange=label,
+    )
+
+
 _TRACES = (
     r"Traceback \(most recent call last\)",
     r'File "[^"\n]+\.py", line \d+',
     r"(?m)^[ \t]*at [\w.$<>]+\([\w$]+\.(?:java|kt|scala):\d+\)",
     r"(?m)^[ \t]+at .{1,120}\((?:/|file://|[A-Z]:\\)[^()\n]{1,200}:\d+:\d+\)",
+    r"(?m)^[ \t]+at (?:async )?(?:/|file://|node:|[A-Z]:\\)[^()\n]{1,200}:\d+:\d+",
     r"(?m)^goroutine \d+ \[",
     r"(?m)^[ \t]*at [\w.]+\([^)\n]*\) in .+\.cs:line \d+",
     r"SQLSTATE\[",
 )
 
 
-@check("http.no-stack-trace", unpaid)
+@check("http.no-stack-trace", unpaid, again, as_browser)
 def test_no_stack_trace(evidence: Evidence) -> None:
-    response = refusal(evidence)
-    text = "\n".join([response.text(), *_strings(response.json_or_none())])
-    for trace in _TRACES:
-        if found := re.search(trace, text):
-            raise Violation(
-                expected="no trace of how the server is built", received=found[0][:80], at="body", exchange="unpaid"
-            )
+    refusal(evidence)
+    for label in ("unpaid", "again", "browser"):
+        response = evidence.response(label)
+        text = "\n".join([response.text(), *strings(response.json_or_none())])
+        for trace in _TRACES:
+            if found := re.search(trace, text):
+                raise Violation(
+                    expected="no trace of how the server is built",
+                    received=found[0].strip()[:80],
+                    at="body",
+                    exchange=label,
+                )
 
 
-def _strings(document: Any) -> Iterator[str]:
+def strings(document: Any) -> Iterator[str]:
     """The strings of a JSON body, in which line breaks are line breaks again."""
     match document:
         case str():
             yield document
         case dict():
             for value in document.values():
-                yield from _strings(value)
+                yield from strings(value)
         case list():
             for value in document:
-                yield from _strings(value)
+                yield from strings(value)
 
 
 _SECRETS = (
@@ -117,12 +162,13 @@ _SECRETS = (
 )
 
 
-@check("http.no-secret", unpaid)
+@check("http.no-secret", unpaid, again, as_browser)
 def test_no_secret(evidence: Evidence) -> None:
-    response = refusal(evidence)
-    places = {"body": response.text()} | dict(response.headers)
-    for place, text in places.items():
-        for secret in _SECRETS:
-            if found := re.search(secret, text):
-                shown = found[0] if found[0].startswith("<secret:") else f"{found[0][:8]}…"
-                raise Violation(expected="no secret", received=shown, at=place, exchange="unpaid")
+    refusal(evidence)
+    for label in ("unpaid", "again", "browser"):
+        response = evidence.response(label)
+        for place, text in [("body", response.text()), *response.headers]:
+            for secret in _SECRETS:
+                if found := re.search(secret, text):
+                    shown = found[0] if found[0].startswith("<secret:") else f"{found[0][:8]}…"
+                    raise Violation(expected="no secret", received=shown, at=place, exchange=label)

@@ -1,5 +1,6 @@
 """Checks of class ``http`` on RateLimit, RateLimit-Policy and Retry-After."""
 
+import re
 from typing import Any
 
 import http_sf
@@ -8,6 +9,7 @@ from conformance import fields
 from conformance.checks import check
 from conformance.checks.http import refusal
 from conformance.evidence import Evidence
+from conformance.exchange import Response
 from conformance.gather import unpaid
 from conformance.outcome import Inapplicable, Untestable, Violation
 
@@ -53,6 +55,9 @@ def _quotas(evidence: Evidence, name: str, *, lenient: bool = False) -> list[tup
     if not response.values("ratelimit") and not response.values("ratelimit-policy"):
         reason = "the refusal has no RateLimit fields"
         raise Inapplicable(reason)
+    if _earlier(response):
+        reason = "the RateLimit fields are of an earlier draft, 7 or before, which is no fault"
+        raise Inapplicable(reason)
     try:
         parsed: Any = http_sf.parse(", ".join(response.values(name)).encode("latin-1"), tltype="list")
     except ValueError as error:
@@ -60,6 +65,12 @@ def _quotas(evidence: Evidence, name: str, *, lenient: bool = False) -> list[tup
             raise Untestable(str(error), cause="http.ratelimit-grammar") from error
         raise _quota(name, "a structured list (RFC 9651)", str(error)) from error
     return list(parsed)
+
+
+def _earlier(response: Response) -> bool:
+    """Whether the fields are written as the drafts had them before quotas got names."""
+    old = re.compile(r"\s*(?:limit\s*=|[0-9]+\s*(?:[;,]|$))", re.IGNORECASE)
+    return any(old.match(value) for name in ("ratelimit", "ratelimit-policy") for value in response.values(name))
 
 
 def _natural(value: object) -> bool:

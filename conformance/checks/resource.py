@@ -1,13 +1,15 @@
 """Checks of class ``x402/offer`` on the address for which an offer is made."""
 
+import re
 from collections.abc import Iterator
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from conformance.checks import check
 from conformance.checks.offer import at, offers, ways
 from conformance.evidence import Evidence
 from conformance.gather import EVIL_HOST, loopback, spoofed_host, unpaid
 from conformance.outcome import Untestable, Violation
+from conformance.profile import Environment
 from conformance.protocols import x402
 
 
@@ -37,19 +39,23 @@ def _resources(offer: x402.Offer) -> Iterator[tuple[str, str]]:
 def test_resource_names_request(evidence: Evidence) -> None:
     asked = urlsplit(evidence.exchange("unpaid").request.url)
     for offer, pointer, url in _named(evidence):
-        scheme = url.partition(":")[0].lower()
-        if scheme.isalpha() and scheme not in {"http", "https"}:
-            continue
-        # Under test on loopback a server may well name its public address.
         named = _split(url)
-        same_host = named and (loopback(asked.geturl()) or _origin(named) == _origin(asked))
-        if not named or not same_host or not _same_path(named.path, asked.path):
+        if named and named.scheme and named.scheme not in {"http", "https"}:
+            continue
+        if not named or not named.netloc or not _same_host(evidence, named, asked) or not _same_path(named, asked):
             raise Violation(
                 expected=f"{asked.scheme}://{asked.netloc}{asked.path}",
                 received=url,
                 at=at(offer, pointer),
                 exchange="unpaid",
             )
+
+
+def _same_host(evidence: Evidence, named: SplitResult, asked: SplitResult) -> bool:
+    """Under test a server may name its public address; one that names the host that was asked names its scheme too."""
+    if loopback(asked.geturl()) or _origin(named) == _origin(asked):
+        return True
+    return evidence.profile.target.environment is Environment.TEST and named.hostname != asked.hostname
 
 
 def _split(url: str) -> SplitResult | None:
@@ -65,12 +71,28 @@ def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
     return (url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme))
 
 
-def _same_path(named: str, asked: str) -> bool:
-    """Whether a path, in which segments may be templates, is the one that was asked; a proxy may put a prefix before."""
-    mine, theirs = named.strip("/").split("/"), asked.strip("/").split("/")
+def _same_path(named: SplitResult, asked: SplitResult) -> bool:
+    """Whether a path, which may be a template, is the one that was asked; a proxy may put a prefix before either."""
+    mine = [_segment(part) for part in named.path.strip("/").split("/")]
+    theirs = [unquote(part) for part in asked.path.strip("/").split("/")]
+    if mine[-1] is None:
+        # A wildcard stands for the rest, however long.
+        mine, theirs = mine[:-1], theirs[: max(len(mine) - 1, 0)]
     shorter = min(len(mine), len(theirs))
-    pairs = zip(mine[-shorter:], theirs[-shorter:], strict=True)
-    return all(a == b or a.startswith((":", "{", "[", "*")) for a, b in pairs)
+    pairs = zip(mine[len(mine) - shorter :], theirs[len(theirs) - shorter :], strict=True)
+    return all(pattern is None or pattern.fullmatch(part) for pattern, part in pairs)
+
+
+_TEMPLATE = re.compile(r"\{[^{}]*\}|\[[^\[\]]*\]|:[A-Za-z_]\w*")
+
+
+def _segment(part: str) -> re.Pattern[str] | None:
+    """What a segment of a template matches; None for a wildcard that matches anything."""
+    if part in {"*", "**"} or "..." in part:
+        return None
+    text = unquote(part)
+    pieces = [re.escape(piece) for piece in _TEMPLATE.split(text)]
+    return re.compile(".+".join(pieces))
 
 
 @check("x402.offer.host-is-not-echoed", unpaid, spoofed_host)

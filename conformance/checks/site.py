@@ -1,5 +1,8 @@
 """Checks of class ``http`` on the target as a whole."""
 
+import ipaddress
+from urllib.parse import urlsplit
+
 from conformance.checks import check
 from conformance.evidence import Evidence
 from conformance.gather import free_paths, loopback, plain_http, unknown_path
@@ -27,11 +30,23 @@ def test_free_paths(evidence: Evidence) -> None:
             )
 
 
+def _public(url: str) -> bool:
+    """Whether the world can name the host: it is no private address, and its name has a dot."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." in host
+
+
 @check("http.secure-transport", plain_http)
 def test_secure_transport(evidence: Evidence) -> None:
     base = evidence.profile.target.base_url
     if loopback(base):
         reason = "the target is on this machine: loopback is exempt from https"
+        raise Inapplicable(reason)
+    if not _public(base):
+        reason = "the target is at an address of a private network: nobody else can reach it, or read along"
         raise Inapplicable(reason)
     if base.startswith("http://"):
         raise Violation(expected="https", received=base, at="target.base_url")

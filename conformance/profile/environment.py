@@ -121,4 +121,7 @@ def _unfit(at: At, name: str, value: str | None) -> Fault | None:
     if (at in _OPEN or at[-2] == "headers") and re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
         says = f"comes from the environment variable {name}, whose value has a line break or control character"
         return Fault(at=at, says=f"{says}; take it away")
+    if at[-2] == "headers" and not all(ord(c) < 256 for c in value):
+        says = f"comes from the environment variable {name}, whose value has characters that no header field can hold"
+        return Fault(at=at, says=f"{says}; take them out or encode them")
     return None

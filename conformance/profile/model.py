@@ -147,7 +147,8 @@ class Terms:
     scheme: str
     network: str
     asset: str
-    amount: Amount
+    amount: Amount | None = None
+    """None where the price is told only to those who are known, as on cloudflare:402."""
     pay_to: str | None = None
 
 

@@ -128,6 +128,7 @@ def _verdict(rows: Iterable[Row], found: Mapping[tuple[str, str], Result], held:
 def _shortfalls(profile: Profile, edition: Edition, found: Mapping[tuple[str, str], Result]) -> Iterable[str]:
     if not any(result.outcome is Outcome.PASSED for result in found.values()):
         yield "nothing that was asked held, or nothing was asked"
+    yield from _never_refused(profile, found)
     for name, floor in edition.floors.items():
         if (given := getattr(profile.limits, name)) < floor:
             yield f"limits.{name} is {given}; edition {edition.name} asks for {floor} at least"
@@ -135,6 +136,22 @@ def _shortfalls(profile: Profile, edition: Edition, found: Mapping[tuple[str, st
         for cls in profile.claims.classes:
             if not edition.classes.get(cls):
                 yield f'class "{cls}" is claimed, and this version has no checks for it yet'
+
+
+def _never_refused(profile: Profile, found: Mapping[tuple[str, str], Result]) -> Iterable[str]:
+    """Whatever is claimed: an endpoint that nobody has to pay for is no endpoint of ours."""
+    for endpoint in profile.endpoints:
+        own = [answer for answer in profile.answers if answer.name in endpoint.answers]
+        refusing = {402, *(status for answer in own for status in answer.status)}
+        answers = {
+            exchange.response.status
+            for result in found.values()
+            for labels in result.evidence
+            if result.endpoint == endpoint.name and "unpaid" in labels
+            if (exchange := result.exchanges[labels["unpaid"]]).response
+        }
+        if answers and not answers & refusing:
+            yield f'endpoint "{endpoint.name}" was never seen to refuse an unpaid request'
 
 
 def _unasked(profile: Profile) -> tuple[str, ...]:
@@ -157,7 +174,11 @@ def _unasked(profile: Profile) -> tuple[str, ...]:
 
 def write(report: Report, path: Path) -> None:
     """Writes ``report`` as JSON; raises OSError where the file cannot be written."""
-    path.write_text(json.dumps(to_json(report), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    # Whole or not at all; ASCII, because a target may send what is no Unicode text.
+    whole = json.dumps(to_json(report), indent=1) + "\n"
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(whole, "ascii")
+    beside.replace(path)
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -104,7 +104,9 @@ def advertised(response: Response) -> tuple[int, ...]:
         body = {}
     accepts = body.get("accepts")
     entries = accepts if isinstance(accepts, list) else []
-    if body.get("x402Version") == 1 or any(isinstance(e, dict) and "maxAmountRequired" in e for e in entries):
+    speaks_v1 = any(isinstance(entry, dict) and "maxAmountRequired" in entry for entry in entries)
+    # A version 2 document may carry the older member for older clients.
+    if body.get("x402Version") == 1 or (speaks_v1 and body.get("x402Version") != 2):
         found.append(1)
     if response.values(CHALLENGE):
         found.append(2)
