@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from conformance import catalogue, checks, profile, run
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Request, Response
 from conformance.outcome import Outcome
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 CHECKS = {check.requirement: check for own in checks.load().values() for check in own}
 SANDBOX = profile.load("sandbox", cwd=Path.cwd(), environ=os.environ).at("http://127.0.0.1:4020")

@@ -8,8 +8,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-import conformance
 import pytest
+
+import conformance
 from conformance import catalogue, profile
 
 ROOT = Path(__file__).resolve().parent.parent

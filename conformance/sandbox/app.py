@@ -1,9 +1,11 @@
 """The sandbox's routes: what is sold, what is free, and who gets in."""
 
+import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,40 +17,63 @@ from starlette.routing import Route
 
 from conformance.sandbox.price import GOODS, Good
 from conformance.sandbox.refusal import refusal
+from conformance.sandbox.till import Till
 
 __all__ = ["app", "serve"]
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 _PAYMENT = {1: "x-payment", 2: "payment-signature"}
 
 
-def app(public_url: str) -> Starlette:
-    """The sandbox as an ASGI application that is reached at ``public_url``, without a slash at the end."""
-    routes = [Route(good.path, _sold(good, public_url), methods=[good.method]) for good in GOODS]
+def app(public_url: str, facilitator: str = "") -> Starlette:
+    """The sandbox as an ASGI application that is reached at ``public_url``, without a slash at the end.
+
+    ``facilitator`` is the base URL of an x402 facilitator; without one, no payment is taken.
+    """
+    handled = dict.fromkeys((good.path.strip("/") for good in GOODS), 0)
+    till = Till(facilitator=facilitator, public_url=public_url) if facilitator else None
+    routes = [Route(good.path, _sold(good, public_url, till, handled), methods=[good.method]) for good in GOODS]
     routes += [Route("/health", _health), Route("/pay", _pay), Route("/robots.txt", _robots)]
+    routes += [Route("/stats", _stats(handled))]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=["*"],
         allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["content-type", *_PAYMENT.values()],
-        expose_headers=["payment-required", "payment-response"],
+        expose_headers=["payment-required", "payment-response", "x-payment-response"],
     )
     return Starlette(routes=routes, middleware=[cors])
 
 
 def serve(port: int) -> None:
-    """Serves the sandbox on 127.0.0.1 until it is interrupted."""
-    uvicorn.run(app(f"http://127.0.0.1:{port}"), host="127.0.0.1", port=port, log_level="warning")
+    """Serves the sandbox on 127.0.0.1 until it is interrupted; FACILITATOR_URL names its facilitator."""
+    served = app(f"http://127.0.0.1:{port}", os.environ.get("FACILITATOR_URL", ""))
+    uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")
 
 
-def _sold(good: Good, public_url: str) -> Callable[[Request], Response]:
-    def endpoint(request: Request) -> Response:
+def _sold(good: Good, public_url: str, till: Till | None, handled: dict[str, int]) -> Endpoint:
+    async def make(request: Request) -> Response:
+        handled[good.path.strip("/")] += 1
+        if pause := request.query_params.get("sleep"):
+            await asyncio.sleep(min(float(pause), 30.0))
+        if "boom" in request.query_params:
+            return JSONResponse({"error": "the weather could not be made"}, 500)
+        return JSONResponse(good.content, headers={"Cache-Control": "private, no-store"})
+
+    async def endpoint(request: Request) -> Response:
         # Accounts have no passwords here: there is nothing to steal.
         if request.headers.get("sandbox-account") == "subscriber":
-            return JSONResponse(good.content, headers={"Cache-Control": "private, no-store"})
-        payments = [request.headers[_PAYMENT[v]] for v in good.versions if _PAYMENT[v] in request.headers]
-        if not payments:
+            return await make(request)
+        brought = [(v, request.headers[_PAYMENT[v]]) for v in good.versions if _PAYMENT[v] in request.headers]
+        if not brought:
             return refusal(request, good, public_url, f"{_PAYMENT[good.versions[-1]].upper()} header is required")
-        if not all(_is_payload(payment) for payment in payments):
+        if len(brought) > 1 or any(len(request.headers.getlist(_PAYMENT[version])) > 1 for version, _ in brought):
+            return refusal(request, good, public_url, "one payment at a time", status=400)
+        ((version, value),) = brought
+        if till:
+            return await till.sell(request, good, version, value, make)
+        if not _is_payload(value):
             return refusal(request, good, public_url, "the payment is not base64 of a JSON object", status=400)
         return refusal(request, good, public_url, "no facilitator is configured that could verify the payment")
 
@@ -63,13 +88,20 @@ def _is_payload(value: str) -> bool:
     return isinstance(payload, dict) and "payload" in payload
 
 
-def _health(_: Request) -> Response:
+def _stats(handled: dict[str, int]) -> Endpoint:
+    async def stats(_: Request) -> Response:
+        return JSONResponse({"handled": handled}, headers={"Cache-Control": "no-store"})
+
+    return stats
+
+
+async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _pay(_: Request) -> Response:
+async def _pay(_: Request) -> Response:
     return HTMLResponse("<!doctype html><html lang=en><title>How to pay</title><h1>How to pay</h1></html>")
 
 
-def _robots(_: Request) -> Response:
+async def _robots(_: Request) -> Response:
     return PlainTextResponse("User-agent: *\nAllow: /\n")

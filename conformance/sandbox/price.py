@@ -34,6 +34,8 @@ class Good:
     price: Price
     content: dict[str, object]
     """What the buyer gets."""
+    flow: str = "authorization"
+    """When it is settled: ``authorization`` or ``upfront`` (x402 version 2, section 6.1)."""
 
 
 GOODS = (
@@ -65,5 +67,13 @@ GOODS = (
         description="A report on request",
         price=Price(amount="30000"),
         content={"report": "hailstorm", "pages": 3},
+    ),
+    Good(
+        path="/satellite",
+        versions=(2,),
+        description="A picture from above, made when it is paid for",
+        price=Price(amount="40000"),
+        content={"city": "Paris", "picture": "cloudless"},
+        flow="upfront",
     ),
 )

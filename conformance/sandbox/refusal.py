@@ -56,7 +56,7 @@ def offer_v2(good: Good, public_url: str, error: str) -> Mapping[str, Any]:
                 "asset": price.asset,
                 "payTo": price.pay_to,
                 "maxTimeoutSeconds": price.max_timeout_seconds,
-                "extra": {"name": price.domain_name, "version": price.domain_version},
+                "extra": {"name": price.domain_name, "version": price.domain_version} | _flow(good),
             }
         ],
         "extensions": {},
@@ -85,6 +85,10 @@ def offer_v1(good: Good, public_url: str, error: str) -> Mapping[str, Any]:
             }
         ],
     }
+
+
+def _flow(good: Good) -> dict[str, str]:
+    return {} if good.flow == "authorization" else {"paymentFlow": good.flow}
 
 
 def _coded(document: Mapping[str, Any]) -> str:

@@ -159,7 +159,7 @@ def running(kind: str, *, tls: bool) -> Iterator[Server]:
             certificate = str(Path(folder, "server.pem"))
             authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
         command = [sys.executable, __file__, "serve", kind, certificate]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             if process.stdin is None or process.stdout is None:
                 raise RuntimeError
             try:
@@ -183,7 +183,7 @@ def own(server: Server, count: int) -> list[float]:
             for _ in range(count):
                 stream = connect(server.address, server.context, time.monotonic() + WAIT)
                 if not isinstance(stream, Stream):
-                    raise RuntimeError(stream.detail)  # noqa: TRY004
+                    raise RuntimeError(stream.detail)
                 stack.enter_context(stream.sock)
                 streams.append(stream)
             # One request on each, so that every connection is known to be accepted before the server stops.

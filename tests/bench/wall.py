@@ -1,6 +1,6 @@
 """What judging costs beside asking: a run over the sandbox, and the same requests sent bare with httpx.
 
-    python tests/bench/wall.py
+python tests/bench/wall.py
 """
 
 import os
@@ -54,7 +54,9 @@ def main() -> None:
     try:
         loaded = loaded.at(process.base_url)
         judged(loaded)
-        rounds = [(took, bare(exchanges), len(exchanges)) for took, exchanges in (judged(loaded) for _ in range(ROUNDS))]
+        rounds = [
+            (took, bare(exchanges), len(exchanges)) for took, exchanges in (judged(loaded) for _ in range(ROUNDS))
+        ]
     finally:
         process.stop()
     ratio = statistics.median(ours / theirs for ours, theirs, _ in rounds)
