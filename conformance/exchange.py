@@ -1,19 +1,33 @@
 """One request and its answer, as recorded: all that a decision rests on, and the line that reproduces it."""
 
 import base64
-import json
+import codecs
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
+
+from conformance import documents
 
 __all__ = ["Exchange", "Failure", "Request", "Response"]
 
 Fields = tuple[tuple[str, str], ...]
 
-_CURL_ADDS = {"connection", "content-length"}
+# What curl says of its own accord: about the connection, which is its business, and what -H "Name:" takes away.
+_CURL_FRAMES = {"connection", "content-length"}
+_CURL_ADDS = ("Accept", "User-Agent")
+# These are for text in Python's own programs; some take time that grows with the square of the length.
+_NO_CHARSETS = {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"}
+# The longer marks first: one of them begins with another.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,24 +35,51 @@ class Request:
     """A request as sent. Header names keep their case, values are latin-1 text."""
 
     method: str
-    url: str
-    headers: Fields = ()
-    body: bytes = b""
+    # Not in the repr: before it was redacted, a request has secrets, and tracebacks show what they were about.
+    url: str = field(repr=False)
+    headers: Fields = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     def curl(self) -> str:
         """A shell line that sends it again; secrets come from the environment."""
-        parts = ["curl", "-i", "--path-as-is"]
+        parts = ["curl", "-i", "-g", "--path-as-is"]
         if self.method == "HEAD":
             parts.append("-I")
         elif self.method != ("POST" if self.body else "GET"):
-            parts += ["-X", self.method]
-        parts.append(_quoted(self.url))
+            parts += ["-X", _quoted(self.method.encode())]
+        parts.append(_quoted(self.url.encode("utf-8", "surrogatepass")))
         for name, value in self.headers:
-            if (name.lower(), value) != ("host", _host(self.url)) and name.lower() not in _CURL_ADDS:
-                parts += ["-H", _quoted(f"{name}: {value}" if value else f"{name};")]
+            if (name.lower(), value) != ("host", _host(self.url)) and name.lower() not in _CURL_FRAMES:
+                parts += ["-H", _quoted(_latin(f"{name}: {value}" if value else f"{name};"))]
+        given = {name.lower() for name, _ in self.headers}
+        added = (
+            *_CURL_ADDS,
+            *(("Content-Type",) if self.body else ()),
+            *(("Expect",) if len(self.body) > 1024 else ()),
+        )
+        for name in added:
+            if name.lower() not in given:
+                parts += ["-H", f"'{name}:'"]
+        if b"\0" in self.body:
+            # No argument can hold that byte.
+            return " ".join([_printed(self.body), "|", *parts, "--data-binary", "@-"])
         if self.body:
-            parts += ["--data-binary", _quoted(self.body.decode("utf-8", "backslashreplace"))]
+            parts += ["--data-raw", _quoted(self.body)]
         return " ".join(parts)
+
+    def message(self) -> bytes:
+        """It as an HTTP/1.1 message on a connection of its own; raises UnicodeEncodeError for what no field can hold."""
+        parts = urlsplit(self.url)
+        path = self.url.partition("://")[2].partition("/")[2].partition("#")[0]
+        given = {name.lower() for name, _ in self.headers}
+        fields = list(self.headers)
+        if "host" not in given:
+            fields.insert(0, ("Host", parts.netloc))
+        if self.body and "content-length" not in given:
+            fields.append(("Content-Length", str(len(self.body))))
+        fields.append(("Connection", "close"))
+        lines = [f"{self.method} /{path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
+        return "\r\n".join(lines).encode("latin-1") + self.body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +87,11 @@ class Response:
     """An answer as received, decoded from its transfer and content codings."""
 
     status: int
-    reason: str = ""
+    reason: str = field(default="", repr=False)
     version: str = "HTTP/1.1"
-    headers: Fields = ()
-    body: bytes = b""
-    after: bytes = b""
+    headers: Fields = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    after: bytes = field(default=b"", repr=False)
     """Bytes that followed the framed message, such as content in answer to HEAD."""
 
     def values(self, name: str) -> tuple[str, ...]:
@@ -62,16 +103,18 @@ class Response:
         return ", ".join(found) if (found := self.values(name)) else None
 
     def text(self) -> str:
-        """The body as text; bytes that are not UTF-8 are replaced."""
-        return self.body.decode("utf-8", "replace")
+        """The body as text: by its byte order mark, else by the charset of Content-Type, else UTF-8.
+
+        What cannot be decoded is replaced; a charset that is not known counts as none.
+        """
+        for mark, charset in _MARKS:
+            if self.body.startswith(mark):
+                return self.body.removeprefix(mark).decode(charset, "replace")
+        return self.body.decode(_charset(self.value("content-type") or ""), "replace")
 
     def json(self) -> Any:
-        """The body as JSON; raises ValueError when it is none, RecursionError never."""
-        try:
-            return json.loads(self.body)
-        except RecursionError as error:
-            msg = "nested too deeply"
-            raise ValueError(msg) from error
+        """The body as JSON; raises ValueError when it is none, or nested too deeply."""
+        return documents.loads(self.body)
 
     def json_or_none(self) -> Any:
         """The body as JSON; None when it is none."""
@@ -115,10 +158,7 @@ class Exchange:
         if not (self.response and self.response.after):
             return self.request.curl()
         parts = urlsplit(self.request.url)
-        target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        fields = [("Host", parts.netloc), *self.request.headers, ("Connection", "close")]
-        lines = [f"{self.request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
-        sent = "printf %b " + _quoted("\\r\\n".join(lines))
+        sent = _printed(self.request.message())
         if parts.scheme == "https":
             return f"{sent} | openssl s_client -quiet -connect {parts.hostname}:{parts.port or 443}"
         return f"{sent} | nc {parts.hostname} {parts.port or 80}"
@@ -194,13 +234,61 @@ def _host(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]
 
 
-_SECRET = re.compile(r"<secret:([A-Za-z_][A-Za-z0-9_]*)>")
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([A-Za-z0-9._:+-]{1,40})", re.IGNORECASE)
 
 
-def _quoted(text: str) -> str:
-    if not _SECRET.search(text):
-        if text.isprintable() and text.isascii():
-            return shlex.quote(text)
-        return "$'" + text.encode("unicode_escape").decode("ascii").replace("'", "\\'") + "'"
-    safe = re.sub(r'([\\"$`])', r"\\\1", text)
-    return '"' + _SECRET.sub(r"${\1}", safe) + '"'
+def _charset(content_type: str) -> str:
+    named = _CHARSET.search(content_type)
+    # Without a byte order mark, what is called utf-16 is little-endian (WHATWG Encoding, section 4.2).
+    name = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(named[1].lower(), named[1]) if named else "utf-8"
+    try:
+        known = codecs.lookup(name).name.replace("-", "_")
+        # Some codecs are not between bytes and text; no bytes at all would not tell.
+        b" ".decode(name, "replace")
+    except (LookupError, ValueError):
+        return "utf-8"
+    return "utf-8" if known in _NO_CHARSETS else name
+
+
+_SECRET = re.compile(rb"<secret:([A-Za-z_][A-Za-z0-9_]*)>")
+
+
+def _latin(text: str) -> bytes:
+    return text.encode("latin-1" if all(ord(c) < 256 for c in text) else "utf-8", "surrogatepass")
+
+
+def _quoted(value: bytes) -> str:
+    """A word for bash that is ``value``, placeholders filled in; printable ASCII whatever it holds."""
+    pieces = _SECRET.split(value)
+    if len(pieces) > 1 and all(_bare(piece) and b"!" not in piece for piece in pieces):
+        safe = re.sub(rb'([\\"$`])', rb"\\\1", value)
+        return '"' + _SECRET.sub(rb"${\1}", safe).decode() + '"'
+    words = [f'"${{{piece.decode()}}}"' if number % 2 else _word(piece) for number, piece in enumerate(pieces)]
+    return "".join(word for word in words if word != "''") or "''"
+
+
+def _word(value: bytes) -> str:
+    if _bare(value):
+        return shlex.quote(value.decode())
+    return "$'" + "".join(f"\\x{b:02x}" if not 32 <= b < 127 else _slashed(chr(b), "\\'") for b in value) + "'"
+
+
+def _printed(value: bytes) -> str:
+    """A command for bash that prints ``value``, placeholders filled in."""
+    pieces = _SECRET.split(value)
+    formats = "".join("%s" if number % 2 else "%b" for number in range(len(pieces)))
+    words = [f'"${{{piece.decode()}}}"' if number % 2 else _escaped(piece) for number, piece in enumerate(pieces)]
+    return " ".join(["printf", formats, *words])
+
+
+def _escaped(value: bytes) -> str:
+    known = {0x0A: "\\n", 0x0D: "\\r", 0x5C: "\\\\"}
+    return shlex.quote("".join(known.get(b) or (chr(b) if 32 <= b < 127 else f"\\0{b:03o}") for b in value))
+
+
+def _bare(value: bytes) -> bool:
+    return value.isascii() and value.decode().isprintable()
+
+
+def _slashed(character: str, special: str) -> str:
+    return f"\\{character}" if character in special else character

@@ -11,7 +11,9 @@ from typing import Any
 from conformance import catalogue, schema
 from conformance.profile import Profile, ProfileError
 
-__all__ = ["KnownFailure", "KnownFailures", "load"]
+__all__ = ["KnownFailure", "KnownFailures", "inexcusable", "load"]
+
+_AHEAD = datetime.timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +56,10 @@ class KnownFailures:
         return told
 
 
-def load(profile: Profile) -> KnownFailures:
+def load(profile: Profile, *, today: datetime.date) -> KnownFailures:
     """The known failures in ``NAME.known-failures.toml`` beside ``profile``; none when there is no such file.
 
-    Raises ProfileError for a file that cannot be read, or an entry that names nothing we know.
+    Raises ProfileError for a file that cannot be read, or an entry that names nothing we know or that excuses too much.
     """
     path = profile.path.with_name(f"{profile.path.stem}.known-failures.toml")
     if not path.exists():
@@ -71,10 +73,22 @@ def load(profile: Profile) -> KnownFailures:
     wrong = [_told(path, problem) for problem in schema.problems(plain, "known-failures")]
     wrong += [f"{path}: {row['id']}: {row['expires']} is no day of the calendar" for row in _undated(plain, wrong)]
     entries = [] if wrong else [_entry(row) for row in plain["failure"]]
-    wrong += [f"{path}: {why}" for entry in entries for why in _unknown(entry, profile)]
+    wrong += [f"{path}: {why}" for entry in entries for why in [*_unknown(entry, profile), *inexcusable(entry, today)]]
     if wrong:
         raise ProfileError("\n".join(wrong))
     return KnownFailures(path=path, entries=tuple(entries))
+
+
+def inexcusable(entry: KnownFailure, today: datetime.date) -> list[str]:
+    """Why ``entry`` excuses more than a known failure may, as sentences: for longer than a year, or a leak."""
+    told = []
+    if entry.expires > (latest := today + _AHEAD):
+        told.append(f"{entry.id} expires on {entry.expires}; {_AHEAD.days} days ahead, {latest}, is the latest")
+    requirement = catalogue.load().requirements.get(entry.id)
+    if requirement and not requirement.waivable:
+        why = "paid content or a secret is given away for as long as it fails"
+        told.append(f"{entry.id} cannot be a known failure, {why}: mend it and remove the entry")
+    return told
 
 
 def _plain_dates(value: Any) -> Any:

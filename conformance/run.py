@@ -18,7 +18,7 @@ from conformance.probe import Probe
 from conformance.profile import Endpoint, Environment, Profile
 from conformance.wire import Wire
 
-__all__ = ["Result", "Row", "Run", "concerned", "decided", "rows", "unjudged"]
+__all__ = ["Result", "Row", "Run", "concerned", "decided", "lacking", "left_out", "rows", "unjudged"]
 
 CLASS_OF_FAMILY = frozenset({"paywall", "credits", "decline"})
 
@@ -120,10 +120,11 @@ def _places(requirement: Requirement, profile: Profile) -> Iterator[str]:
     yield from names if requirement.scope == "endpoint" else [""][: len(names)]
 
 
-def _missing(requirement: Requirement, profile: Profile, endpoint: Endpoint | None) -> str:
-    """The first of its needs that is not given, as a sentence; empty when all are there."""
+def lacking(row: Row, profile: Profile) -> dict[str, str]:
+    """The means without which ``row`` cannot be asked here, each with a sentence that says so."""
+    endpoint = next((e for e in profile.endpoints if e.name == row.endpoint), None)
     name = f'endpoint "{endpoint.name}"' if endpoint else "the target"
-    lacking = {
+    told = {
         "plain": "",
         "forge": 'target.environment is "production": only plain requests are sent'
         if profile.target.environment is Environment.PRODUCTION
@@ -131,8 +132,16 @@ def _missing(requirement: Requirement, profile: Profile, endpoint: Endpoint | No
         "terms": "" if endpoint and endpoint.terms else f"the profile states no terms for {name}",
         "marker": "" if endpoint and endpoint.marker else f"the profile names no marker for {name}",
     }
-    told = (lacking.get(need, f"this version has no means for {need}") for need in sorted(requirement.needs))
-    return next(filter(None, told), "")
+    needs = sorted(row.requirement.needs)
+    return {need: why for need in needs if (why := told.get(need, f"this version has no means for {need}"))}
+
+
+def left_out(row: Row, profile: Profile) -> tuple[Outcome, Finding] | None:
+    """What a row comes to that lacks its means, and so rests on no evidence; None for one that can be asked."""
+    if why := next(iter(lacking(row, profile).values()), ""):
+        claimed = profile.claims is not None
+        return (Outcome.UNTESTABLE if claimed else Outcome.INAPPLICABLE), Finding(reason=why)
+    return None
 
 
 def decided(check: Check, evidence: Evidence, level: Level) -> tuple[Outcome, Finding | None]:
@@ -176,10 +185,10 @@ class Run:
         probe = self._probes.setdefault(row.endpoint, Probe(profile=self.profile, wire=self.wire, endpoint=endpoint))
         check = self._checks[row.requirement.id]
         shown: list[Evidence] = []
-        if reason := _missing(row.requirement, self.profile, endpoint):
-            claimed = self.profile.claims is not None
-            outcome = Outcome.UNTESTABLE if claimed else Outcome.INAPPLICABLE
-            finding: Finding | None = Finding(reason=reason)
+        outcome: Outcome
+        finding: Finding | None
+        if without := left_out(row, self.profile):
+            outcome, finding = without
         elif check.drawn:
             outcome, finding, shown = self._drawn(check, check.drawn, row.requirement.level, probe)
         else:

@@ -1,12 +1,14 @@
 """A conformance run inside a pytest session: it judges, records, and has the last word on the exit status."""
 
+import datetime
+import hashlib
 import json
 import logging
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 import hypothesis.configuration
 import pytest
 
-from conformance import catalogue, collect, known, profile, run, target
+from conformance import catalogue, collect, known, options, profile, run, target
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome
 from conformance.probe import request_to
@@ -28,21 +30,19 @@ from conformance.wire import Wire
 __all__ = ["begin"]
 
 _PROPERTY = "conformance"
-_ASKS_NOTHING = {
-    "setupplan": "--setup-plan",
-    "setuponly": "--setup-only",
-    "showfixtures": "--fixtures",
-    "show_fixtures_per_test": "--fixtures-per-test",
-    "cacheshow": "--cache-show",
-}
+_OURS = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}
 
 
-def begin(config: pytest.Config, name: str) -> None:
+def begin(config: pytest.Config, names: Sequence[str]) -> None:
     """Loads the profile and registers the session; raises UsageError for a mistake of the user's."""
-    _refuse_what_cannot_be_trusted(config)
+    worker = getattr(config, "workerinput", None)
+    if worker is None:
+        options.forget_report(config)
+    name = options.named(names)
+    options.refuse(config)
     try:
         loaded = profile.load(name, cwd=Path.cwd(), environ=os.environ)
-        failures = known.load(loaded)
+        failures = known.load(loaded, today=datetime.datetime.now(datetime.UTC).date())
     except ProfileError as error:
         raise pytest.UsageError(str(error)) from error
     given = config.args if config.args_source is config.ArgsSource.ARGS else []
@@ -56,47 +56,19 @@ def begin(config: pytest.Config, name: str) -> None:
     hypothesis.configuration.set_hypothesis_home_dir(home)
     # It logs the header fields of every exchange as they are, with what is secret in them.
     logging.getLogger("httpcore").setLevel(logging.WARNING)
-    session = Session(config, loaded, failures, getattr(config, "workerinput", None))
+    session = Session(config, loaded, failures, worker)
     config.pluginmanager.register(session, "conformance-session")
 
 
-def _refuse_what_cannot_be_trusted(config: pytest.Config) -> None:
-    if sys.flags.optimize:
-        msg = "python -O removes assertions: a conformance run is refused; run without -O and without PYTHONOPTIMIZE"
-        raise pytest.UsageError(msg)
-    for option, flag in _ASKS_NOTHING.items():
-        if config.getoption(option, default=None):
-            msg = f"{flag} asks nothing of the target: there would be no verdict"
-            raise pytest.UsageError(msg)
-    listing = {"--co", "--collect-only", "--collectonly"}
-    if config.option.collectonly and not listing & set(map(str, config.invocation_params.args)):
-        msg = "--collect-only comes from PYTEST_ADDOPTS or an ini file: a run that only lists would pass for a verdict"
-        raise pytest.UsageError(msg)
-    if (given := config.getoption("conformance_report")) and (why := _unwritable(Path(given).resolve())):
-        msg = f"--conformance-report={given}: {why}"
-        raise pytest.UsageError(msg)
-    for prefix in config.getoption("conformance_only") or ():
-        ids = [r.id for r in catalogue.load().judged()]
-        if not any(id.startswith(prefix) for id in ids):
-            areas = ", ".join(sorted({id.rpartition(".")[0] for id in ids}))
-            msg = f"--conformance-only={prefix}: no requirement id begins with that; areas are {areas}"
-            raise pytest.UsageError(msg)
-
-
-def _unwritable(path: Path) -> str:
-    """Why no report could be written to ``path``; empty when it can."""
-    if path.is_dir():
-        return "this is a folder; name a file"
-    if not path.parent.is_dir():
-        return f"the folder {path.parent} does not exist; make it first"
-    return "" if os.access(path if path.exists() else path.parent, os.W_OK) else "this file cannot be written"
-
-
 def _hosts(base_url: str, helpers: tuple[str, ...]) -> frozenset[str]:
-    """What may be contacted: the target, also by plain http on the usual port, and its declared helpers."""
+    """What may be contacted: the target, where https has its usual port also by plain http, and its helpers."""
     parts = urlsplit(base_url)
-    plain = {parts.hostname or ""} if parts.scheme == "https" else set()
+    plain = {parts.hostname or ""} if parts.scheme == "https" and parts.port in {None, 443} else set()
     return frozenset({parts.netloc, *plain, *helpers})
+
+
+def _digest(loaded: Profile) -> str:
+    return hashlib.sha256(json.dumps(loaded.document, sort_keys=True).encode()).hexdigest()
 
 
 class Session:
@@ -109,6 +81,7 @@ class Session:
         self._profile = loaded
         self._failures = failures
         self._worker = worker
+        self._digest = _digest(loaded)
         self._edition = catalogue.editions()[loaded.edition]
         self._rows = run.rows(loaded, self._edition)
         self._process: target.Process | None = None
@@ -120,6 +93,7 @@ class Session:
         self._taints: list[str] = []
         self._began = time.time()
         self._report: document.Report | None = None
+        self._unwritten = ""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -142,7 +116,8 @@ class Session:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tells a worker of pytest-xdist where the target is."""
+        """Tells a worker of pytest-xdist where the target is, and which profile it has to find."""
+        node.workerinput["conformance_profile"] = self._digest
         node.workerinput["conformance_base_url"] = self._profile.target.base_url
         node.workerinput["conformance_down"] = self._down
 
@@ -162,28 +137,29 @@ class Session:
         if self._run is None:
             return ""
         wire = self._run.wire
-        exchange = wire.send(request_to(self._profile, self._profile.endpoints[0]))
-        self._sanity[when] = exchange
-        if exchange.failure:
-            return f"the target does not answer the {when} sanity request ({exchange.failure.detail})"
-        before, now = self._sanity["first"].response, exchange.response
-        if before and now and before.status != now.status:
-            return f"the target answered the sanity request {before.status} first and {now.status} at the end"
-        return ""
+        self._sanity[when] = wire.send(request_to(self._profile, self._profile.endpoints[0]))
+        return document.doubt(self._sanity)
 
-    def pytest_unconfigure(self) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_unconfigure(self) -> Generator[None, object, object]:
         """Stops what was started, and says the last word."""
-        if self._run:
-            self._run.wire.close()
-        if self._process:
-            self._process.stop()
-        if self._report is None:
-            return
-        line = terminal.last_line(self._report)
-        if self._config.pluginmanager.has_plugin("terminalreporter"):
-            self._config.get_terminal_writer().line(line, bold=True)
-        else:
-            sys.stdout.write(f"{line}\n")
+        try:
+            if self._run:
+                self._run.wire.close()
+            if self._process:
+                self._process.stop()
+            return (yield)
+        finally:
+            self._settle()
+            if self._report:
+                self._say(*filter(None, [self._unwritten]), terminal.last_line(self._report))
+
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            if self._config.pluginmanager.has_plugin("terminalreporter"):
+                self._config.get_terminal_writer().line(line, bold=True)
+            else:
+                sys.stdout.write(f"{line}\n")
 
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """The folder of checks is ours."""
@@ -199,6 +175,15 @@ class Session:
                 rows[row.requirement.id] = (*rows.get(row.requirement.id, ()), row)
         node.rows, node.judge = rows, self._judge
         return node
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Stops the run in a worker that reads another profile than the controller, whose report it would fill."""
+        if self._worker is None or self._worker["conformance_profile"] == self._digest:
+            return None
+        here = f"{self._worker['workerid']}, in {Path.cwd()}, reads {self._profile.path}"
+        session.shouldstop = f"{here}, which is not the profile of this run; give an absolute path to one file"
+        return True
 
     def _judge(self, row: Row) -> Result:
         if self._run is None:
@@ -245,30 +230,47 @@ class Session:
             shared = {key: self._exchanges.setdefault(key, exchange) for key, exchange in result.exchanges.items()}
             self._results.append(replace(result, exchanges=shared))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """The verdict, the report file, the exit status."""
-        if self._worker or self._run is None or self._config.option.collectonly:
-            return
-        if session.exitstatus == pytest.ExitCode.INTERRUPTED:
-            last = "the run was interrupted"
-        else:
-            last = self._down or self._sane("last")
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """The verdict, the report file, and the exit status, over which no other plugin has the last word."""
+        if not (self._worker or self._run is None or self._config.option.collectonly):
+            self._conclude(session.exitstatus)
+            self._settle()
+        try:
+            return (yield)
+        finally:
+            self._settle()
+
+    def _conclude(self, status: int) -> None:
+        interrupted = "the run was interrupted" if status == pytest.ExitCode.INTERRUPTED else ""
+        broken = "pytest broke off with an internal error" if status == pytest.ExitCode.INTERNAL_ERROR else ""
+        # Whoever interrupts a run is not kept waiting for one more answer.
+        down = self._down or ("" if interrupted else self._sane("last"))
+        ended = self._process.ended() if self._process else ""
         self._report = document.conclude(
             profile=self._profile,
             edition=self._edition,
             rows=self._rows,
             results=self._results,
             sanity=self._sanity,
-            reservations=[*([last] if last else []), *self._taints],
+            reservations=[*filter(None, [interrupted, broken, down, ended]), *self._taints],
             failures=self._failures,
             began=self._began,
             command=self._process.command if self._process else "",
         )
         if path := self._config.getoption("conformance_report"):
-            document.write(self._report, Path(path))
-        if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}:
-            session.exitstatus = pytest.ExitCode.OK if self._report.acceptable else pytest.ExitCode.TESTS_FAILED
+            try:
+                document.write(self._report, Path(path))
+            except OSError as error:
+                self._unwritten = f"--conformance-report={path}: the report could not be written: {error.strerror}"
+
+    def _settle(self) -> None:
+        """The exit status: ours where pytest's would speak of tests, and never 0 for a run without a verdict."""
+        session = self._config.pluginmanager.get_plugin("session")
+        if self._worker or self._config.option.collectonly or session is None or session.exitstatus not in _OURS:
+            return
+        good = self._report is not None and self._report.acceptable and not self._unwritten
+        session.exitstatus = pytest.ExitCode.OK if good else pytest.ExitCode.TESTS_FAILED
 
     def pytest_report_header(self) -> list[str]:
         """Which profile won, what it judges, and where each value came from."""

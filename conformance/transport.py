@@ -1,8 +1,8 @@
-"""An httpx transport whose every request ends at one moment, however slowly the server drips."""
+"""HTTP/1.1 over httpcore, where every request ends at one moment, however slowly the server drips."""
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,26 +13,34 @@ __all__ = ["BoundedTransport"]
 
 
 @dataclass(slots=True)
-class _Deadline:
-    at: float = 0.0
+class _Attempt:
+    """The request that is under way: when it ends, and what its connection has seen."""
+
+    ends: float = 0.0
+    dialled: bool = False
+    """Whether a connection was opened for it."""
+    heard: bool = False
+    """Whether a byte of the answer came."""
 
     def left(self) -> float:
-        left = self.at - time.monotonic()
+        left = self.ends - time.monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout
         return left
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream, deadline: _Deadline) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, attempt: _Attempt) -> None:
         self._stream = stream
-        self._deadline = deadline
+        self._attempt = attempt
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - httpcore's signature
-        return self._stream.read(max_bytes, self._deadline.left())
+        data = self._stream.read(max_bytes, self._attempt.left())
+        self._attempt.heard = self._attempt.heard or bool(data)
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        self._stream.write(buffer, self._deadline.left())
+        self._stream.write(buffer, self._attempt.left())
 
     def close(self) -> None:
         self._stream.close()
@@ -43,17 +51,17 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
-        stream = self._stream.start_tls(ssl_context, server_hostname, self._deadline.left())
-        return _Stream(stream, self._deadline)
+        stream = self._stream.start_tls(ssl_context, server_hostname, self._attempt.left())
+        return _Stream(stream, self._attempt)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
 class _Backend(httpcore.NetworkBackend):
-    def __init__(self, deadline: _Deadline) -> None:
+    def __init__(self, attempt: _Attempt) -> None:
         self._sockets = httpcore.SyncBackend()
-        self._deadline = deadline
+        self._attempt = attempt
 
     def connect_tcp(
         self,
@@ -63,52 +71,47 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        stream = self._sockets.connect_tcp(host, port, self._deadline.left(), local_address, socket_options)
-        return _Stream(stream, self._deadline)
+        self._attempt.dialled = True
+        stream = self._sockets.connect_tcp(host, port, self._attempt.left(), local_address, socket_options)
+        return _Stream(stream, self._attempt)
 
 
 @dataclass(slots=True)
-class _Body(httpx.SyncByteStream):
-    answer: httpcore.Response
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self.answer.iter_stream()
-
-    def close(self) -> None:
-        self.answer.close()
-
-
-@dataclass(slots=True)
-class BoundedTransport(httpx.BaseTransport):
-    """HTTP/1.1 over httpcore; ``allow(seconds)`` before each request says how long it may take in all.
-
-    What goes wrong is raised as httpcore raises it. For one thread.
-    """
+class BoundedTransport:
+    """Requests over connections that are kept open. No redirects, no cookies, no proxies. For one thread."""
 
     context: ssl.SSLContext
-    _deadline: _Deadline = field(default_factory=_Deadline)
+    _attempt: _Attempt = field(default_factory=_Attempt)
     _pool: httpcore.ConnectionPool = field(init=False)
 
     def __post_init__(self) -> None:
-        self._pool = httpcore.ConnectionPool(ssl_context=self.context, network_backend=_Backend(self._deadline))
+        self._pool = httpcore.ConnectionPool(ssl_context=self.context, network_backend=_Backend(self._attempt))
 
-    def allow(self, seconds: float) -> None:
-        """The next request ends in ``seconds`` from now, answered or not."""
-        self._deadline.at = time.monotonic() + seconds
+    def send(self, request: httpx.Request, *, within: float, again: bool) -> httpcore.Response:
+        """The answer to ``request``, whose fields go out as given; ``within`` seconds for all, its content included.
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends one request; the fields go out as given."""
+        Where a connection that had been kept open breaks before the first byte of the answer, the server has closed it
+        in the same moment: with ``again``, the request is then sent once more (RFC 9112 section 9.3.1). Close the
+        answer after use. What goes wrong is raised as httpcore and h11 raise it.
+        """
+        self._attempt.ends = time.monotonic() + within
         url = httpcore.URL(
             scheme=request.url.raw_scheme,
             host=request.url.raw_host,
             port=request.url.port,
             target=request.url.raw_path,
         )
+        self._attempt.dialled = self._attempt.heard = False
+        try:
+            return self._once(request, url)
+        except (httpcore.NetworkError, httpcore.RemoteProtocolError):
+            if not again or self._attempt.dialled or self._attempt.heard:
+                raise
+        return self._once(request, url)
+
+    def _once(self, request: httpx.Request, url: httpcore.URL) -> httpcore.Response:
         asked = httpcore.Request(request.method, url, headers=request.headers.raw, content=request.stream)
-        answer = self._pool.handle_request(asked)
-        return httpx.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer), extensions=dict(answer.extensions)
-        )
+        return self._pool.handle_request(asked)
 
     def close(self) -> None:
         """Closes every connection."""

@@ -1,26 +1,32 @@
 """The client that asks the target: bounded in time, size and number, no redirects, no cookies, everything recorded."""
 
+import datetime
 import email.utils
+import functools
 import re
 import ssl
 import time
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import h11
 import httpcore
 import httpx
 
-from conformance import raw
+from conformance import coding, raw
 from conformance.exchange import Exchange, Failure, Request, Response
-from conformance.redaction import Redactor
+from conformance.redaction import Redactor, disarmed
 from conformance.transport import BoundedTransport
 
 __all__ = ["Limits", "Wire"]
 
-_CODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_Result = tuple[Response | None, Failure | None]
+
+_IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
+# A payment can be spent once, whatever the method.
+_PAYS = re.compile(r"(payment-signature|x-payment|x-cashu):|authorization: *payment ", re.IGNORECASE)
 
 
 class Limits(Protocol):
@@ -53,7 +59,7 @@ class Wire:
     """Asked again after failures in a row, to tell a server that died from one that hangs up."""
     began: float = field(default_factory=time.monotonic)
     _transport: BoundedTransport = field(init=False)
-    _client: httpx.Client = field(init=False)
+    _field: Callable[[str], str] = field(init=False)
     _asked: dict[str, int] = field(default_factory=dict)
     _waited: float = 0.0
     _failures: int = 0
@@ -62,7 +68,8 @@ class Wire:
     def __post_init__(self) -> None:
         # The system's trust store and SSL_CERT_FILE count; proxies of the environment do not.
         self._transport = BoundedTransport(ssl.create_default_context())
-        self._client = httpx.Client(transport=self._transport, trust_env=False)
+        # Most fields of a run are the same in every exchange.
+        self._field = functools.lru_cache(1024)(lambda value: self.redactor.field(disarmed(value)))
 
     def send(self, request: Request, *, account: str = "", back_off: bool = True) -> Exchange:
         """Sends ``request`` and returns what came of it, redacted; never raises for what the target does.
@@ -92,7 +99,7 @@ class Wire:
 
     def close(self) -> None:
         """Closes every connection."""
-        self._client.close()
+        self._transport.close()
 
     def _asked_within_bounds(
         self, request: Request, once: Callable[[Request], Exchange], *, account: str, back_off: bool
@@ -123,7 +130,10 @@ class Wire:
     def _refusal(self, request: Request, account: str) -> Failure | None:
         if self._down:
             return Failure(kind="down", detail=self._down)
-        authority = urlsplit(request.url).netloc
+        try:
+            authority = urlsplit(request.url).netloc
+        except ValueError as error:
+            return Failure(kind="protocol", detail=f"{request.url} cannot be asked: {error}")
         if authority not in self.hosts:
             return Failure(kind="budget", detail=f"{authority} is neither the target nor one of its target.helpers")
         if self._asked.get(account, 0) >= self.limits.max_requests:
@@ -142,94 +152,93 @@ class Wire:
         return time.monotonic() - self.began
 
     def _recorded(self, exchange: Exchange) -> Exchange:
-        r = self.redactor
-        if not r.spellings:
-            return exchange
         asked, answered, failed = exchange.request, exchange.response, exchange.failure
         return Exchange(
             request=Request(
                 method=asked.method,
-                url=r.text(asked.url),
-                headers=tuple((name, r.field(value)) for name, value in asked.headers),
-                body=r.content(asked.body),
+                url=self._text(asked.url),
+                headers=self._fields(asked.headers),
+                body=self._content(asked.body),
             ),
             response=answered
             and Response(
                 status=answered.status,
-                reason=r.text(answered.reason),
+                reason=self._text(answered.reason),
                 version=answered.version,
-                headers=tuple((name, r.field(value)) for name, value in answered.headers),
-                body=r.content(answered.body),
-                after=r.content(answered.after),
+                headers=self._fields(answered.headers),
+                body=self._content(answered.body),
+                after=self._content(answered.after),
             ),
-            failure=failed and Failure(kind=failed.kind, detail=r.text(failed.detail)),
+            failure=failed and Failure(kind=failed.kind, detail=self._text(failed.detail)),
             at=exchange.at,
             took=exchange.took,
         )
 
+    def _text(self, value: str) -> str:
+        return self.redactor.text(disarmed(value))
+
+    def _fields(self, fields: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        return tuple((self._field(name), self._field(value)) for name, value in fields)
+
+    def _content(self, value: bytes) -> bytes:
+        return self.redactor.content(disarmed(value)) if value else value
+
     def _once(self, request: Request) -> Exchange:
         at, started = self._now(), time.monotonic()
-        try:
-            response, failure = self._read(request)
-        except _FAILURES as error:
-            response, failure = None, _failure(error, self.timeout)
+        response, failure = self._guarded(lambda: self._read(request))
         return Exchange(request=request, response=response, failure=failure, at=at, took=time.monotonic() - started)
 
-    def _read(self, request: Request) -> tuple[Response | None, Failure | None]:
+    def _once_raw(self, request: Request) -> Exchange:
+        at, started = self._now(), time.monotonic()
+        response, failure = self._guarded(lambda: self._read_raw(request))
+        return Exchange(request=request, response=response, failure=failure, at=at, took=time.monotonic() - started)
+
+    def _guarded(self, read: Callable[[], _Result]) -> _Result:
+        try:
+            return read()
+        except _FAILURES as error:
+            return None, _failure(error, self.timeout)
+
+    def _read(self, request: Request) -> _Result:
         asked = httpx.Request(
             request.method,
             request.url,
             headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers],
             content=request.body or None,
         )
-        self._transport.allow(self.timeout)
-        answer = self._client.send(asked, stream=True)
-        # Whatever Set-Cookie says, the next request is from a stranger.
-        self._client.cookies.clear()
+        answer = self._transport.send(asked, within=self.timeout, again=_repeatable(request))
+        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
         try:
-            body, failure = _bounded(
-                answer.iter_raw(), answer.headers.get("content-encoding", ""), self.limits.max_body
-            )
+            body, failure = coding.decoded(answer.iter_stream(), _coding(headers), self.limits.max_body)
         finally:
             answer.close()
         if failure:
             return None, failure
         response = Response(
-            status=answer.status_code,
-            reason=answer.reason_phrase,
-            version=answer.http_version,
-            headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers.raw),
+            status=answer.status,
+            reason=answer.extensions["reason_phrase"].decode("latin-1"),
+            version=answer.extensions["http_version"].decode("latin-1"),
+            headers=headers,
             body=body,
         )
         return response, None
 
-    def _once_raw(self, request: Request) -> Exchange:
-        at, started = self._now(), time.monotonic()
+    def _read_raw(self, request: Request) -> _Result:
         parts = urlsplit(request.url)
-        path = request.url.partition("://")[2].partition("/")[2]
-        lines = [f"{request.method} /{path.partition('#')[0]} HTTP/1.1"]
-        given = {name.lower() for name, _ in request.headers}
-        fields = list(request.headers)
-        if "host" not in given:
-            fields.insert(0, ("Host", parts.netloc))
-        if request.body and "content-length" not in given:
-            fields.append(("Content-Length", str(len(request.body))))
-        fields.append(("Connection", "close"))
-        lines += [f"{name}: {value}" for name, value in fields]
-        sent = "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
         answer = raw.ask(
             raw.Address.of(f"{parts.scheme}://{parts.netloc}"),
-            sent,
+            request.message(),
             method=request.method,
             timeout=self.timeout,
             max_body=self.limits.max_body,
         )
-        took = time.monotonic() - started
         if isinstance(answer, raw.RawFailure):
-            failure = Failure(kind=answer.kind, detail=answer.detail)
-            return Exchange(request=request, failure=failure, at=at, took=took)
-        body, coding = _bounded([answer.body], _coding(answer.headers), self.limits.max_body)
-        cut = Failure(kind="closed", detail="the answer ends before its content does") if answer.truncated else None
+            return None, Failure(kind=answer.kind, detail=answer.detail)
+        if answer.truncated:
+            return None, self._cut(answer)
+        body, failure = coding.decoded([answer.body], _coding(answer.headers), self.limits.max_body)
+        if failure and request.method != "HEAD":
+            return None, failure
         response = Response(
             status=answer.status,
             reason=answer.reason,
@@ -238,39 +247,43 @@ class Wire:
             body=body,
             after=answer.after,
         )
-        failed = cut or (coding if request.method != "HEAD" else None)
-        return Exchange(request=request, response=None if failed else response, failure=failed, at=at, took=took)
+        return response, None
+
+    def _cut(self, answer: raw.RawAnswer) -> Failure:
+        match answer.cut:
+            case "timeout":
+                return Failure(kind="timeout", detail=_late(self.timeout))
+            case "body-limit":
+                return Failure(kind="body-limit", detail=coding.too_long(self.limits.max_body))
+            case _:
+                return Failure(kind=answer.cut, detail="the answer breaks off: it ends before its content does")
+
+
+def _repeatable(request: Request) -> bool:
+    """Whether asking twice is asking once (RFC 9110 section 9.2.2)."""
+    return request.method in _IDEMPOTENT and not any(_PAYS.match(f"{name}: {value}") for name, value in request.headers)
 
 
 def _coding(headers: Iterable[tuple[str, str]]) -> str:
     return ",".join(value for name, value in headers if name.lower() == "content-encoding")
 
 
-def _bounded(chunks: Iterable[bytes], coding: str, limit: int) -> tuple[bytes, Failure | None]:
-    """The decoded body, or why it cannot be had; a bomb is cut off at ``limit`` bytes."""
-    coding = coding.strip().lower()
-    if coding and coding != "identity" and coding not in _CODINGS:
-        return b"", Failure(kind="coding", detail=f"Content-Encoding {coding} was not asked for and is not understood")
-    unpack = zlib.decompressobj(_CODINGS[coding]) if coding in _CODINGS else None
-    body = bytearray()
-    try:
-        for chunk in chunks:
-            body += unpack.decompress(chunk, limit + 1 - len(body)) if unpack else chunk
-            if len(body) > limit:
-                return b"", Failure(kind="body-limit", detail=f"the body is longer than limits.max_body ({limit})")
-    except zlib.error as error:
-        return b"", Failure(kind="coding", detail=f"the {coding} body does not decode: {error}")
-    if unpack and body and not unpack.eof:
-        return b"", Failure(kind="coding", detail=f"the {coding} body ends too early")
-    return bytes(body), None
-
-
 def _retry_after(response: Response) -> float:
+    """Seconds to wait; 0 where the field is missing or means nothing, such as a date that does not exist."""
     value = (response.value("retry-after") or "").strip()
     if re.fullmatch("[0-9]{1,9}", value):
         return float(value)
-    parsed = email.utils.parsedate_tz(value)
-    return email.utils.mktime_tz(parsed) - time.time() if parsed else 0.0
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return 0.0
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=datetime.UTC)
+    return date.timestamp() - time.time()
+
+
+def _late(timeout: float) -> str:
+    return f"no complete answer within {timeout:g} s"
 
 
 _FAILURES = (
@@ -278,9 +291,12 @@ _FAILURES = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
     httpcore.UnsupportedProtocol,
+    h11.ProtocolError,
     httpx.InvalidURL,
-    ssl.SSLError,
+    # TLS too.
     OSError,
+    # What no URL, host name or field can hold.
+    ValueError,
 )
 
 
@@ -288,7 +304,7 @@ def _failure(error: Exception, timeout: float) -> Failure:
     detail = str(error) or type(error).__name__
     match error:
         case httpcore.TimeoutException():
-            return Failure(kind="timeout", detail=f"no complete answer within {timeout:g} s")
+            return Failure(kind="timeout", detail=_late(timeout))
         case httpcore.ConnectError() if "SSL" in detail or "certificate" in detail.lower():
             return Failure(kind="tls", detail=detail)
         case httpcore.ConnectError():
@@ -301,5 +317,10 @@ def _failure(error: Exception, timeout: float) -> Failure:
             return Failure(kind="closed", detail=f"the answer breaks off: {detail}")
         case httpcore.NetworkError():
             return Failure(kind="closed", detail=f"the connection broke: {detail}")
+        case UnicodeError():
+            # Its own words would quote what was to be sent.
+            return Failure(
+                kind="protocol", detail="the request cannot be sent: it has characters that HTTP cannot carry"
+            )
         case _:
             return Failure(kind="protocol", detail=detail)

@@ -1,7 +1,7 @@
 """The words in which faults and legal variants say how a server differs from the sandbox."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from serving import Answer, Asked, Change, offer, refusals, then
@@ -16,6 +16,7 @@ __all__ = [
     "TARGET",
     "V1",
     "V2",
+    "adds",
     "amount",
     "becomes",
     "browses",
@@ -24,6 +25,7 @@ __all__ = [
     "header",
     "is_unpaid",
     "lacks",
+    "numbered",
     "only",
     "pays",
     "plain",
@@ -85,6 +87,20 @@ def amount(value: object, *versions: int) -> Change:
     """Sets each price, under the name that its version gives it."""
     names = {1: "maxAmountRequired", 2: "amount"}
     return then(*(way(names[version], value, version) for version in versions or (1, 2)))
+
+
+def adds(entry: Mapping[str, Any]) -> Change:
+    """Another way to pay in each version 2 offer."""
+    return plain(lambda document, _: document["accepts"].append(dict(entry)), 2)
+
+
+def numbered(alter: Callable[[dict[str, Any], int, int], object]) -> Change:
+    """Alters each offer, given its version and how many equal requests came before."""
+
+    def change(asked: Asked, answer: Answer) -> None:
+        plain(lambda document, version: alter(document, version, asked.nth))(asked, answer)
+
+    return change
 
 
 def extension(value: object, name: str = "bazaar") -> Change:

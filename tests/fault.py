@@ -30,6 +30,9 @@ class Fault:
     errors: frozenset[str] = frozenset()
     """Requirements that cannot be asked any more and say so as an error: the request never reaches the paywall."""
 
+    untestable: frozenset[str] = frozenset()
+    """Requirements that cannot be asked for want of means, and not because another one broke."""
+
     @property
     def where(self) -> tuple[str, ...]:
         """Paths whose answers change; none for all."""

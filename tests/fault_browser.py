@@ -3,9 +3,10 @@
 from typing import Any
 from urllib.parse import unquote_plus
 
-from altering import V2, becomes, browses, field, lacks, preflights, when
+from altering import GET, V2, becomes, browses, field, lacks, preflights, when
 from fault import fault
 from serving import Answer, Asked, Change, then
+from variant import endpoints
 
 __all__ = ["BROWSER"]
 
@@ -84,7 +85,7 @@ BROWSER = (
         "browser.offer-for-browsers",
         at=V2,
     ),
-    fault("browsers get a 200", when(browses, lambda a: setattr(a, "status", 200)), "browser.offer-for-browsers"),
+    fault("browsers are sent away", when(browses, becomes(303)), "browser.offer-for-browsers", at=GET),
     fault(
         "a cache may show the page to machines",
         then(field("Cache-Control", "private, max-age=60"), field("Vary", "Origin")),
@@ -103,5 +104,17 @@ BROWSER = (
         "who does not say what he accepts is turned away",
         when(lambda asked: "accept" not in asked.headers, becomes(406)),
         "browser.offer-without-accept",
+    ),
+    fault(
+        "who does not say what he accepts is turned away, and its profile says it in lower case",
+        when(lambda asked: "accept" not in asked.headers, becomes(406)),
+        "browser.offer-without-accept",
+        edit=endpoints(headers={"accept": "application/json"}),
+    ),
+    fault(
+        "an origin that it knows is not admitted to the 402",
+        field("Access-Control-Allow-Origin", "https://old.example"),
+        "browser.refusal-names-origin",
+        edit=endpoints(headers={"Origin": "https://app.example"}),
     ),
 )

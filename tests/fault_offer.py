@@ -2,10 +2,10 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 from altering import (
-    OTHER_ASSET,
     OTHER_PAYEE,
     V1,
     V2,
@@ -13,16 +13,14 @@ from altering import (
     extension,
     header,
     lacks,
-    only,
     plain,
-    resource,
     top,
     way,
     ways,
     without,
 )
 from fault import fault
-from serving import Answer, Asked, Change, coded, decoded, offer, refusals, then
+from serving import Answer, Asked, Change, coded, decoded, refusals, then
 
 __all__ = ["OFFER"]
 
@@ -30,6 +28,9 @@ _BAZAAR: dict[str, Any] = {
     "info": {"input": {"type": "http", "method": "GET"}},
     "schema": {"type": "object", "properties": {"input": {"type": "object", "required": ["type"]}}},
 }
+
+_BOMB = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)} | {"a40": True}
+"""Each step takes the next one twice."""
 
 
 def _urlsafe(value: str) -> str:
@@ -57,36 +58,24 @@ def _empty(answer: Answer) -> None:
     answer.body = b""
 
 
-def _dearer(asked: Asked, answer: Answer) -> None:
-    amount(str(10_000_000 + asked.nth))(asked, answer)
-
-
-def _counts(asked: Asked, answer: Answer) -> None:
-    def number(document: dict[str, Any], version: int) -> None:
-        described = document["resource"] if version == 2 else document["accepts"][0]
-        described["description"] = f"Answer {asked.nth} of many"
-
-    offer(number)(asked, answer)
-
-
-def _echoes(name: str) -> Change:
-    """The resource is addressed by what a field of the request calls the host."""
+def _texted(rewrite: Callable[[str], str]) -> Change:
+    """Rewrites the JSON text of each offer, in the header and in the body of version 1."""
 
     def change(asked: Asked, answer: Answer) -> None:
-        host = asked.headers.get(name) or asked.headers["host"]
-        resource(asked.path, f"http://{host}")(asked, answer)
+        header(lambda value: base64.b64encode(rewrite(json.dumps(decoded(value))).encode()).decode())(asked, answer)
+        if answer.status == 402 and answer.get("content-type") == "application/json":
+            answer.body = rewrite(json.dumps(json.loads(answer.body))).encode()
 
     return change
 
 
-def _two_terms(written: dict[str, Any]) -> None:
-    for endpoint in written["endpoint"]:
-        endpoint["terms"] += [endpoint["terms"][0] | {"network": "eip155:80002"}]
+def _paid_to_two(text: str) -> str:
+    """Who takes the first of two equal members pays somebody else than who takes the last."""
+    return text.replace('"payTo":', f'"payTo": "{OTHER_PAYEE}", "payTo":')
 
 
-def _served_to_visitors(asked: Asked, answer: Answer) -> None:
-    if "cookie" in asked.headers:
-        answer.become(200, "{}", "application/json")
+def _rated(text: str) -> str:
+    return text.replace('"maxTimeoutSeconds": 60', '"maxTimeoutSeconds": 60, "rate": NaN')
 
 
 OFFER = (
@@ -120,12 +109,33 @@ OFFER = (
     ),
     fault("the challenge is in the alphabet of URLs", header(_urlsafe), "x402.offer.standard-base64", at=V2),
     fault("the challenge has no padding", header(_unpadded), "x402.offer.standard-base64", at=V2),
+    fault("a challenge has two payees in one way", _texted(_paid_to_two), "x402.offer.unique-members", at=V2),
+    fault("a body has two payees in one way", _texted(_paid_to_two), "x402.offer.unique-members", at=("forecast",)),
+    fault(
+        "an offer has two lists of ways",
+        _texted(lambda text: text.replace('"accepts":', '"accepts": [], "accepts":')),
+        "x402.offer.unique-members",
+    ),
+    fault(
+        "the challenge has a number that is none in JSON",
+        _texted(_rated),
+        "x402.offer.decodes",
+        at=("weather", "report"),
+    ),
+    fault(
+        "the body of version 1 has a number that is none in JSON",
+        _texted(_rated),
+        "x402.offer.decodes",
+        "http.way-to-pay",
+        at=("forecast",),
+    ),
     fault("the version of the challenge is a text", top("x402Version", "2", 2), "x402.offer.version", at=V2),
     fault("the challenge has no version", plain(lambda d, _: d.pop("x402Version"), 2), "x402.offer.version", at=V2),
     fault("the challenge says version 1", top("x402Version", 1, 2), "x402.offer.version", at=V2),
     fault("the body of version 1 says version 2", top("x402Version", 2, 1), "x402.offer.version", at=V1),
     fault("the version of the body is a text", top("x402Version", "1", 1), "x402.offer.version", at=V1),
     fault("the error is an object", top("error", {"code": 402}), "x402.offer.error-is-text"),
+    fault("the error of version 1 is null", top("error", None, 1), "x402.offer.error-is-text", at=V1),
     fault(
         "the error of version 1 is missing", plain(lambda d, _: d.pop("error"), 1), "x402.offer.error-is-text", at=V1
     ),
@@ -139,11 +149,18 @@ OFFER = (
     fault("the resource has no address", plain(lambda d, _: d["resource"].pop("url"), 2), "x402.offer.resource", at=V2),
     fault("a way of version 1 names no resource", without("resource", 1), "x402.offer.resource", at=V1),
     fault(
-        "the description of the resource is null",
-        plain(lambda document, _: document["resource"].update(description=None), 2),
+        "the description of the resource is a number",
+        plain(lambda document, _: document["resource"].update(description=7), 2),
         "x402.offer.descriptions",
         at=V2,
     ),
+    fault(
+        "the media type of the resource is an object",
+        plain(lambda document, _: document["resource"].update(mimeType={"type": "text/plain"}), 2),
+        "x402.offer.descriptions",
+        at=V2,
+    ),
+    fault("the description of version 1 is null", way("description", None, 1), "x402.offer.descriptions", at=V1),
     fault("a way of version 1 has no description", without("description", 1), "x402.offer.descriptions", at=V1),
     fault(
         "the media type of version 1 is a list", way("mimeType", ["text/plain"], 1), "x402.offer.descriptions", at=V1
@@ -164,6 +181,7 @@ OFFER = (
     fault("a way has no scheme", without("scheme"), "x402.offer.required-members", "x402.terms.scheme"),
     fault("a way has no network", without("network"), "x402.offer.required-members", "x402.terms.network"),
     fault("a way has no asset", without("asset"), "x402.offer.required-members", "x402.terms.asset"),
+    fault("the payee is null", way("payTo", None), "x402.offer.required-members", "x402.terms.pay-to"),
     fault("a way pays nobody", way("payTo", ""), "x402.offer.required-members", "x402.terms.pay-to"),
     fault(
         "a way of version 2 has no amount",
@@ -234,13 +252,8 @@ OFFER = (
         "extra is a text", way("extra", "USDC", 2), "x402.offer.extra-is-an-object", "x402.offer.domain-is-named", at=V2
     ),
     fault("extra of version 1 is a text", way("extra", "USDC", 1), "x402.offer.extra-is-an-object", at=V1),
-    fault(
-        "extra of version 2 is null",
-        way("extra", None, 2),
-        "x402.offer.extra-is-an-object",
-        "x402.offer.domain-is-named",
-        at=V2,
-    ),
+    fault("extra is null where a domain has to be named", way("extra", None, 2), "x402.offer.domain-is-named", at=V2),
+    fault("extra is a list", way("extra", ["USDC", "2"], 1), "x402.offer.extra-is-an-object", at=V1),
     fault("extra is missing where a domain has to be named", without("extra", 2), "x402.offer.domain-is-named", at=V2),
     fault(
         "the domain has a number for a version",
@@ -260,6 +273,7 @@ OFFER = (
     ),
     fault("an extension has no schema", extension({"info": {}}), "x402.offer.extensions", at=V2),
     fault("an extension has no info", extension({"schema": {}}), "x402.offer.extensions", at=V2),
+    fault("an extension is null", extension(None), "x402.offer.extensions", at=V2),
     fault("extensions are a list of names", top("extensions", ["bazaar"], 2), "x402.offer.extensions", at=V2),
     fault(
         "an extension's info breaks its own schema",
@@ -279,6 +293,24 @@ OFFER = (
         "x402.offer.extension-info-fits",
         at=V2,
     ),
+    fault(
+        "an extension's schema leads to itself",
+        extension(_BAZAAR | {"schema": {"$ref": "#"}}),
+        "x402.offer.extension-info-fits",
+        at=V2,
+    ),
+    fault(
+        "an extension's schema takes longer to judge than anyone lives",
+        extension(_BAZAAR | {"schema": {"$ref": "#/$defs/a0", "$defs": _BOMB}}),
+        "x402.offer.extension-info-fits",
+        at=V2,
+    ),
+    fault(
+        "an extension's schema counts in numbers that are too large",
+        extension({"info": {"n": 10**400}, "schema": {"properties": {"n": {"multipleOf": 0.5}}}}),
+        "x402.offer.extension-info-fits",
+        at=V2,
+    ),
     fault("the payee is no address", way("payTo", "0x1234"), "x402.offer.address-form", "x402.terms.pay-to"),
     fault(
         "the asset is an address of another world",
@@ -291,63 +323,10 @@ OFFER = (
         way("payTo", "0x209693bC6afc0C5328bA36FaF03C514EF312287C"),
         "x402.offer.checksum",
     ),
-    fault("the offer is for another resource", resource("/premium"), "x402.offer.resource-names-request"),
-    fault("the host that a client makes up is the resource's", _echoes("host"), "x402.offer.host-is-not-echoed"),
-    fault(
-        "the host that a proxy might forward is the resource's",
-        _echoes("x-forwarded-host"),
-        "x402.offer.host-is-not-echoed",
-    ),
     fault(
         "the challenge is longer than Node.js reads",
         plain(lambda document, _: document["resource"].update(description="A long story. " * 1000), 2),
         "x402.offer.header-size",
         at=V2,
     ),
-    fault(
-        "the body asks for more than the header",
-        amount("600000", 1),
-        "x402.offer.places-agree",
-        "x402.terms.amount",
-        at=("almanac",),
-    ),
-    fault(
-        "the body pays somebody else than the header",
-        way("payTo", OTHER_PAYEE, 1),
-        "x402.offer.places-agree",
-        "x402.terms.pay-to",
-        at=("almanac",),
-    ),
-    fault("the offer changes from one request to the next", _counts, "x402.offer.stable"),
-    fault(
-        "the price goes up with each request",
-        _dearer,
-        "x402.offer.stable",
-        "x402.terms.amount",
-    ),
-    fault(
-        "one client pays less than the others",
-        only(lambda asked: asked.headers.get("user-agent", "").startswith("curl"), amount("1")),
-        "x402.offer.same-for-everyone",
-    ),
-    fault(
-        "who brings a cookie gets in",
-        _served_to_visitors,
-        "x402.offer.same-for-everyone",
-    ),
-    fault("the scheme is another", way("scheme", "upto"), "x402.terms.scheme"),
-    fault(
-        "the network is the one where money is real",
-        then(way("network", "base", 1), way("network", "eip155:8453", 2)),
-        "x402.terms.network",
-    ),
-    fault("the asset is another token", way("asset", OTHER_ASSET), "x402.terms.asset"),
-    fault("the price is tenfold", amount("100000"), "x402.terms.amount", at=("weather", "forecast", "report")),
-    fault("the payee is somebody else", way("payTo", OTHER_PAYEE), "x402.terms.pay-to"),
-    fault(
-        "there is a cheaper way on the side",
-        plain(lambda d, _: d["accepts"].append(d["accepts"][0] | {"payTo": OTHER_PAYEE, "asset": OTHER_ASSET})),
-        "x402.terms.no-other-way",
-    ),
-    fault("one of two ways is not offered", None, "x402.terms.every-way", edit=_two_terms),
 )

@@ -6,18 +6,23 @@ shipped once. What only recorded evidence can show is a second table, decided wi
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from fault import Fault
 from fault_browser import BROWSER
 from fault_http import HTTP
+from fault_leak import LEAK
 from fault_offer import OFFER
+from fault_terms import TERMS
+from judging import Edit
+from serving import coded
 
 from conformance.exchange import Exchange, Failure, Request, Response
 from conformance.outcome import Outcome
 
 __all__ = ["FAULTS", "RECORDED", "Recorded"]
 
-FAULTS: tuple[Fault, ...] = (*HTTP, *BROWSER, *OFFER)
+FAULTS: tuple[Fault, ...] = (*HTTP, *LEAK, *BROWSER, *OFFER, *TERMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,8 @@ class Recorded:
     label: str = ""
     """What the exchange is called; empty where there is none."""
     exchange: Exchange | None = None
+    edit: Edit | None = None
+    """What its profile says otherwise than the sandbox's."""
     outcome: Outcome
 
 
@@ -38,6 +45,19 @@ _ASKED = Request(method="GET", url="http://api.example.com/weather")
 
 def _over_http(response: Response | None, failure: Failure | None = None) -> Exchange:
     return Exchange(request=_ASKED, response=response, failure=failure)
+
+
+def _offered(base_url: str, resource: str) -> Exchange:
+    """The refusal of ``base_url``/weather, with an offer for ``resource``."""
+    challenge = coded({"x402Version": 2, "resource": {"url": resource}, "accepts": []})
+    return Exchange(
+        request=Request(method="GET", url=f"{base_url}/weather"),
+        response=Response(status=402, headers=(("PAYMENT-REQUIRED", challenge),)),
+    )
+
+
+def _in_production(written: dict[str, Any]) -> None:
+    written["target"]["environment"] = "production"
 
 
 RECORDED = (
@@ -61,6 +81,23 @@ RECORDED = (
         base_url="https://api.example.com",
         label="plain-http",
         exchange=_over_http(Response(status=200)),
+        outcome=Outcome.UNMET,
+    ),
+    Recorded(
+        name="the resource is named with a scheme that the target does not have",
+        requirement="x402.offer.resource-names-request",
+        base_url="https://api.example.com",
+        label="unpaid",
+        exchange=_offered("https://api.example.com", "http://api.example.com/weather"),
+        outcome=Outcome.UNMET,
+    ),
+    Recorded(
+        name="the resource of a target in production has another host",
+        requirement="x402.offer.resource-names-request",
+        base_url="https://api.example.com",
+        label="unpaid",
+        exchange=_offered("https://api.example.com", "https://staging.example.com/weather"),
+        edit=_in_production,
         outcome=Outcome.UNMET,
     ),
     Recorded(

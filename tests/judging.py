@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from serving import GOODS, Altered, Change, Relay, relayed, unaltered
 
-from conformance import _data, catalogue, profile
+from conformance import _data, catalogue, checks, profile
 from conformance.exchange import Exchange
 from conformance.known import KnownFailures
 from conformance.outcome import Outcome, Verdict
@@ -75,21 +75,28 @@ def judged(
     claims: Sequence[str] | None = None,
     edit: Edit | None = None,
     secrets: Mapping[str, str] | None = None,
+    examples: int | None = None,
 ) -> Judged:
     """Every row of the sandbox's profile, asked of a server at ``base_url`` as a run does, and concluded.
 
-    ``claims`` replaces the claimed classes, ``edit`` changes the profile's document after that.
+    ``claims`` replaces the claimed classes, ``edit`` changes the profile's document after that. With ``examples`` that
+    many payments are drawn, beside those that are always asked, and the edition is content with that.
     """
 
     def both(written: dict[str, Any]) -> None:
         if claims is not None:
             written["claims"] = {"classes": list(claims)}
+        if examples is not None:
+            written["limits"] = {"max_examples": examples}
         if edit:
             edit(written)
 
     loaded = sandbox_profile(base_url, both, secrets)
     edition = catalogue.editions()[loaded.edition]
+    if examples is not None:
+        edition = replace(edition, floors={**edition.floors, "max_examples": examples})
     scored = rows(loaded, edition)
+    order = [check.requirement for found in checks.load().values() for check in found]
     first = request_to(loaded, loaded.endpoints[0])
     wire = Wire(
         timeout=loaded.target.timeout,
@@ -102,7 +109,7 @@ def judged(
     try:
         sanity: dict[str, Exchange] = {"first": wire.send(first)}
         run = Run(profile=loaded, edition=edition, wire=wire)
-        results = {row.key: run.judge(row) for row in scored}
+        results = {row.key: run.judge(row) for row in sorted(scored, key=lambda row: order.index(row.requirement.id))}
         sanity["last"] = wire.send(first)
     finally:
         wire.close()
@@ -130,6 +137,7 @@ def judged_as(
     claims: Sequence[str] | None = None,
     edit: Edit | None = None,
     secrets: Mapping[str, str] | None = None,
+    examples: int | None = None,
 ) -> Judged:
     """The run against ``server`` with ``change`` made to it at the paths ``where``, and ``relay`` between.
 
@@ -138,7 +146,7 @@ def judged_as(
     altered, here = server
     altered.begin(change or unaltered, where, sells)
     if relay is None:
-        return judged(here, claims=claims, edit=edit, secrets=secrets)
+        return judged(here, claims=claims, edit=edit, secrets=secrets, examples=examples)
 
     def helped(written: dict[str, Any]) -> None:
         # What the refusals link to lies behind the relay.
@@ -147,4 +155,4 @@ def judged_as(
             edit(written)
 
     with relayed(here, relay) as before:
-        return judged(before, claims=claims, edit=helped, secrets=secrets)
+        return judged(before, claims=claims, edit=helped, secrets=secrets, examples=examples)

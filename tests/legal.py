@@ -6,16 +6,20 @@ server.
 
 from dataclasses import dataclass
 
+from legal_asking import ASKING
 from legal_browser import BROWSER
 from legal_http import HTTP
 from legal_offer import OFFER
+from legal_resource import RESOURCE
+from legal_terms import TERMS
+from serving import coded
 from variant import Legal
 
 from conformance.exchange import Exchange, Failure, Request, Response
 
 __all__ = ["LEGAL", "RECORDED_LEGAL", "RecordedLegal"]
 
-LEGAL: tuple[Legal, ...] = (*HTTP, *BROWSER, *OFFER)
+LEGAL: tuple[Legal, ...] = (*HTTP, *ASKING, *BROWSER, *OFFER, *RESOURCE, *TERMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,8 @@ def _over_http(response: Response | None, failure: Failure | None = None) -> Exc
 
 
 _TO_HTTPS = _over_http(Response(status=308, headers=(("Location", "https://api.example.com/weather"),)))
+
+_FOR_THE_WORLD = coded({"x402Version": 2, "resource": {"url": "https://api.example.com/weather"}, "accepts": []})
 
 RECORDED_LEGAL = (
     RecordedLegal(
@@ -70,6 +76,27 @@ RECORDED_LEGAL = (
         name="localhost has a name",
         allows="http.secure-transport: http on loopback",
         base_url="http://shop.localhost:8080",
+    ),
+    *(
+        RecordedLegal(
+            name=f"the target is to be reached at {host} only",
+            allows="http.secure-transport",
+            base_url=f"http://{host}",
+        )
+        for host in ("api:8080", "192.168.0.7:8080", "10.1.2.3", "[fd00::7]:8080")
+    ),
+    *(
+        RecordedLegal(
+            name=f"a target at {base_url} is known to the world by another address",
+            allows="x402.offer.resource-names-request",
+            base_url=base_url,
+            label="unpaid",
+            exchange=Exchange(
+                request=Request(method="GET", url=f"{base_url}/weather"),
+                response=Response(status=402, headers=(("PAYMENT-REQUIRED", _FOR_THE_WORLD),)),
+            ),
+        )
+        for base_url in ("http://api:8080", "https://staging.example.com")
     ),
     RecordedLegal(
         name="the challenge is to be had over https",

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from altering import field, lacks, preflights, when
+from altering import becomes, browses, field, lacks, preflights, when
 from serving import Answer, Asked, Change, then
-from variant import Legal, legal
+from variant import Legal, both, endpoints, legal, unclaimed
 
 __all__ = ["BROWSER"]
 
-
-def _unclaimed(written: dict[str, Any]) -> None:
-    del written["claims"]
+_KNOWN = "https://app.example"
 
 
 def _without_cors(asked: Asked, answer: Answer) -> None:
@@ -26,6 +24,25 @@ def _echoes_origin(asked: Asked, answer: Answer) -> None:
         answer.set("Vary", "Accept, Origin")
 
 
+def _by_list(asked: Asked, answer: Answer) -> None:
+    """Origins are admitted by a list, as the middleware of Starlette has it."""
+    answer.drop("access-control-allow-origin")
+    if origin := asked.headers.get("origin"):
+        answer.set("Access-Control-Allow-Credentials", "true")
+        answer.set("Vary", "Accept, Origin")
+        if origin == _KNOWN:
+            answer.set("Access-Control-Allow-Origin", origin)
+        elif preflights(asked):
+            answer.become(400, "Disallowed CORS origin")
+
+
+def _sold_for_credits(written: dict[str, Any]) -> None:
+    written["answer"] = [{"name": "broke", "family": "credits", "status": [402]}]
+    written["endpoint"][0] |= {"answers": ["broke"]}
+    for member in ("protocol", "versions", "terms"):
+        del written["endpoint"][0][member]
+
+
 def _cors(name: str, value: str) -> Change:
     return when(lambda asked: "origin" in asked.headers, lambda answer: answer.set(f"Access-Control-{name}", value))
 
@@ -35,7 +52,7 @@ BROWSER: tuple[Legal, ...] = (
         "it does not speak CORS and claims nothing",
         _without_cors,
         "browser.preflight: an API that does not speak CORS and does not claim class browser",
-        edit=_unclaimed,
+        edit=unclaimed,
     ),
     legal(
         "its preflight allows every field",
@@ -62,6 +79,23 @@ BROWSER: tuple[Legal, ...] = (
         "it echoes any origin without credentials",
         _echoes_origin,
         "browser.no-credentials-for-any-origin: any origin echoed without credentials",
+    ),
+    legal("it admits origins by a list, and nobody says which", _by_list, edit=unclaimed),
+    legal(
+        "it admits origins by a list, and its profile names one",
+        _by_list,
+        edit=endpoints(headers={"Origin": _KNOWN}),
+    ),
+    legal(
+        "a form is not answered with a page",
+        when(browses, becomes(406, "JSON only")),
+        where=("/report",),
+    ),
+    legal(
+        "people are sent where they can pay, by an API that sells for credits",
+        when(browses, lambda answer: (answer.become(303), answer.set("Location", "/pay"))[-1]),
+        where=("/weather",),
+        edit=both(_sold_for_credits, unclaimed),
     ),
     legal(
         "a private cache may keep it, and it varies",

@@ -1,18 +1,25 @@
-"""Legal variants of an offer, and of what a profile may say of it."""
+"""Legal variants of an offer by itself."""
 
 from typing import Any
 
-from altering import OTHER_ASSET, OTHER_PAYEE, amount, extension, only, plain, resource, top, way, ways, without
-from judging import Edit
-from serving import Answer, Asked, Change, offer, then
-from variant import Legal, also, endpoints, legal, terms, unpriced
+from altering import (
+    OTHER_ASSET,
+    OTHER_PAYEE,
+    adds,
+    amount,
+    extension,
+    numbered,
+    plain,
+    top,
+    way,
+    ways,
+    without,
+)
+from serving import Answer, Change, decoded, refusals, then
+from variant import Legal, legal, terms
 
 __all__ = ["OFFER"]
 
-_CLOUDFLARE = {"scheme": "batch-settlement", "network": "cloudflare:402", "asset": "USD", "payTo": "merchant"}
-_SOLANA = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
-_MINT = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU"
-_SOL_PAYEE = "2wKupLR9q6wXYppw8Gr2NvWxKBUqm4PPJKkQfoxHDBg4"
 _SIWX: dict[str, Any] = {
     "info": {"domain": "api.example.com", "nonce": "a1b2c3d4", "issuedAt": "2026-11-20T10:00:00Z", "version": "1"},
     "supportedChains": [{"chainId": "eip155:84532", "type": "eip191"}],
@@ -29,73 +36,6 @@ _BAZAAR: dict[str, Any] = {
         "$defs": {"input": {"type": "object", "required": ["type", "method"]}},
     },
 }
-
-
-def _adds(entry: dict[str, Any]) -> Change:
-    """Another way to pay in each version 2 offer."""
-    return plain(lambda document, _: document["accepts"].append(entry), 2)
-
-
-def _moved_to(network: str, network_v1: str, asset: str, pay_to: str, **extra: object) -> Change:
-    def move(entry: dict[str, Any]) -> None:
-        entry.update(asset=asset, payTo=pay_to, extra=extra)
-        entry["network"] = network_v1 if "maxAmountRequired" in entry else network
-
-    return ways(move)
-
-
-def _on(network: str, asset: str, pay_to: str) -> Edit:
-    return terms(network=network, asset=asset, pay_to=pay_to)
-
-
-def _numbered(alter: Any) -> Change:
-    """Alters each offer by the number of the request."""
-
-    def change(asked: Asked, answer: Answer) -> None:
-        offer(lambda document, version: alter(document, version, asked.nth))(asked, answer)
-
-    return change
-
-
-def _fee_payer(document: dict[str, Any], _: int, nth: int) -> None:
-    document["accepts"][0]["extra"] |= {"feePayer": _SOL_PAYEE[:-2] + "ABCDEFGH"[nth % 8] * 2, "memo": str(nth)}
-
-
-def _nonce(document: dict[str, Any], version: int, nth: int) -> None:
-    if version == 2:
-        document["extensions"]["sign-in-with-x"] = _SIWX | {"info": _SIWX["info"] | {"nonce": f"n{nth}"}}
-
-
-def _described(document: dict[str, Any], version: int, nth: int) -> None:
-    described = document["resource"] if version == 2 else document["accepts"][0]
-    described["description"] = f"The weather at {nth} o'clock"
-
-
-def _payee(document: dict[str, Any], _: int, nth: int) -> None:
-    document["accepts"][0]["payTo"] = f"0x{nth:040d}"
-
-
-def _priced(asked: Asked, answer: Answer) -> None:
-    amount("700" if asked.headers.get("user-agent", "").startswith("curl") else "900")(asked, answer)
-
-
-def _asked_with_a_query(written: dict[str, Any]) -> None:
-    endpoints(query={"city": "Paris"})(written)
-
-
-def _stranger(status: int) -> Change:
-    def change(asked: Asked, answer: Answer) -> None:
-        if "evil.example" in {asked.headers["host"], asked.headers.get("x-forwarded-host")}:
-            answer.become(status, "no such host")
-
-    return change
-
-
-def _resources(origin: str = "http://127.0.0.1", after: str = "") -> Change:
-    def change(asked: Asked, answer: Answer) -> None:
-        resource(asked.path + after, origin)(asked, answer)
-
-    return change
 
 
 def _methods(method: str) -> Change:
@@ -115,11 +55,52 @@ def _cased(case: Any) -> Change:
     return ways(lambda entry: entry.update(asset=case(entry["asset"]), payTo=case(entry["payTo"])))
 
 
-def _also_on_stellar(written: dict[str, Any]) -> None:
-    also(network="stellar:testnet", asset="CBIELTK6", pay_to="GABC")(written)
+def _nonce(document: dict[str, Any], version: int, nth: int) -> None:
+    if version == 2:
+        document["extensions"]["sign-in-with-x"] = _SIWX | {"info": _SIWX["info"] | {"nonce": f"n{nth}"}}
+
+
+def _nothings(document: dict[str, Any], version: int) -> None:
+    """What is optional is null."""
+    if version == 2:
+        document |= {"error": None, "extensions": None}
+        document["resource"] |= {"description": None, "mimeType": None}
+        document["accepts"][0]["extra"] = None
+    else:
+        document["accepts"][0] |= {"mimeType": None, "outputSchema": None, "extra": None}
+
+
+def _for_old_clients(answer: Answer) -> None:
+    """The body repeats the offer of the header, each way with its price under the older name as well."""
+    document = decoded(answer.get("payment-required"))
+    ways = [entry | {"maxAmountRequired": entry["amount"]} for entry in document["accepts"]]
+    answer.say(document | {"accepts": ways})
 
 
 OFFER: tuple[Legal, ...] = (
+    legal(
+        "what it does not say is null",
+        then(plain(_nothings), way("scheme", "barter")),
+        "x402.offer.extra-is-an-object: null in version 1",
+        edit=terms(scheme="barter"),
+    ),
+    legal(
+        "its body of version 2 names the price for old clients too",
+        refusals(_for_old_clients),
+        "x402.offer.one-challenge: any body beside a version 2 header",
+        where=("/weather", "/report"),
+    ),
+    legal(
+        "its extension describes what the client has to prove",
+        extension(
+            {
+                "info": {"challenge": "a1b2"},
+                "schema": {"type": "object", "required": ["proof"], "properties": {"proof": {"type": "string"}}},
+            },
+            "vendor-auth",
+        ),
+        "x402.offer.extension-info-fits: extensions that the client completes, such as sign-in-with-x",
+    ),
     legal(
         "its error is left out in version 2",
         plain(lambda document, _: document.pop("error"), 2),
@@ -128,7 +109,7 @@ OFFER: tuple[Legal, ...] = (
     legal("its error is a reason for machines", top("error", "invalid_exact_evm_payload_signature")),
     legal(
         "it offers a scheme that nobody knows",
-        _adds(
+        adds(
             {
                 "scheme": "barter",
                 "network": "eip155:84532",
@@ -141,24 +122,19 @@ OFFER: tuple[Legal, ...] = (
         "x402.offer.required-members: schemes that we do not know",
         edit=lambda written: [
             endpoint["terms"].append(
-                {"scheme": "barter", "network": "eip155:84532", "amount": "3", "asset": OTHER_ASSET}
+                {
+                    "scheme": "barter",
+                    "network": "eip155:84532",
+                    "amount": "3",
+                    "asset": OTHER_ASSET,
+                    "pay_to": OTHER_PAYEE,
+                }
             )
             for endpoint in written["endpoint"]
             if endpoint["versions"] == [2]
         ],
         where=("/weather", "/report"),
     ),
-    legal(
-        "it is paid by Cloudflare, without a price",
-        _adds(_CLOUDFLARE),
-        "x402.offer.required-members: cloudflare:402 without an amount",
-        "x402.offer.network: namespaces longer than eight characters, such as cloudflare:402",
-        "x402.offer.timeout: cloudflare:402 without it",
-        "x402.offer.address-form: a role such as merchant",
-        "x402.offer.address-form: a currency code",
-        edit=unpriced,
-    ),
-    legal("it is paid by Cloudflare, without time", _adds(_CLOUDFLARE | {"maxTimeoutSeconds": 0}), edit=unpriced),
     legal(
         "identifying oneself is the price",
         then(amount("0", 2), extension(_SIWX, "sign-in-with-x")),
@@ -218,17 +194,6 @@ OFFER: tuple[Legal, ...] = (
     ),
     legal("it makes no mention of extensions", plain(lambda document, _: document.pop("extensions"), 2)),
     legal(
-        "it is paid on Solana",
-        _moved_to(_SOLANA, "solana-devnet", _MINT, _SOL_PAYEE, feePayer=_SOL_PAYEE),
-        edit=_on(_SOLANA, _MINT, _SOL_PAYEE),
-    ),
-    legal(
-        "it is paid on a network that nobody knows",
-        _moved_to("hedera:testnet", "hedera-testnet", "0.0.429274", "0.0.1234"),
-        "x402.offer.address-form: networks that we do not know",
-        edit=unpriced,
-    ),
-    legal(
         "it is paid to a merchant",
         way("payTo", "merchant"),
         "x402.offer.address-form: a role such as merchant",
@@ -248,91 +213,6 @@ OFFER: tuple[Legal, ...] = (
         "x402.terms.asset: an EVM address in other case",
         "x402.terms.pay-to: an EVM address in other case",
     ),
-    legal(
-        "its resource is named without the query",
-        _resources(),
-        "x402.offer.resource-names-request: without the query",
-        edit=_asked_with_a_query,
-    ),
-    legal("its resource is named with the query", _resources(after="?city=Paris"), edit=_asked_with_a_query),
-    legal("its resource is a template", resource("/:topic"), "x402.offer.resource-names-request: a template"),
-    legal(
-        "its resource is a template in braces", resource("/{topic}"), "x402.offer.resource-names-request: a template"
-    ),
-    legal(
-        "its resource has a public address",
-        _resources("https://api.example.com"),
-        "x402.offer.resource-names-request: a public address where the target is tested on loopback",
-    ),
-    legal("a proxy puts a path before its own", _resources("https://example.com/api/v2")),
-    legal(
-        "its resource is a tool",
-        resource("tool/weather", "mcp://"),
-        "x402.offer.resource-names-request: schemes other than http",
-    ),
-    *(
-        legal(
-            f"a host that it does not serve gets a {status}",
-            _stranger(status),
-            "x402.offer.host-is-not-echoed: 400, 404 or 421 for a host that is not served",
-        )
-        for status in (400, 404, 421)
-    ),
-    legal(
-        "one of its networks has no name in version 1",
-        plain(
-            lambda document, _: document["accepts"].append(
-                document["accepts"][0] | {"network": "stellar:testnet", "asset": "CBIELTK6", "payTo": "GABC"}
-            ),
-            2,
-        ),
-        "x402.offer.places-agree: a network that the other version has no name for",
-        where=("/almanac",),
-        edit=lambda written: written["endpoint"][2]["terms"].append(
-            {"scheme": "exact", "network": "stellar:testnet", "asset": "CBIELTK6", "amount": "500000", "pay_to": "GABC"}
-        ),
-    ),
-    legal(
-        "its description tells the time",
-        _numbered(_described),
-        "x402.offer.stable: members that the profile calls dynamic",
-        "x402.offer.same-for-everyone: members that the profile calls dynamic",
-        edit=endpoints(dynamic=["/resource/description", "/accepts/*/description"]),
-    ),
-    legal(
-        "its fee payer changes",
-        then(_moved_to(_SOLANA, "solana-devnet", _MINT, _SOL_PAYEE), _numbered(_fee_payer)),
-        "x402.offer.stable: fee payers, nonces and times of issue",
-        edit=_on(_SOLANA, _MINT, _SOL_PAYEE),
-    ),
-    legal("its nonce changes", _numbered(_nonce), "x402.offer.stable: fee payers, nonces and times of issue"),
-    legal(
-        "its price depends on who asks, and is in the range",
-        _priced,
-        "x402.offer.same-for-everyone: members that the profile calls dynamic",
-        "x402.terms.amount: any amount in the range that the profile states",
-        edit=lambda written: (
-            terms(amount={"min": "700", "max": "900"})(written),
-            endpoints(dynamic=["/accepts/*/amount", "/accepts/*/maxAmountRequired"])(written),
-        ),
-    ),
-    legal(
-        "each offer has a payee of its own",
-        _numbered(_payee),
-        "x402.terms.pay-to: any payee where the profile states none",
-        edit=lambda written: (terms(pay_to=None)(written), endpoints(dynamic=["/accepts/*/payTo"])(written)),
-    ),
-    legal(
-        "it has two ways to pay, in another order than its profile",
-        plain(lambda document, _: document["accepts"].insert(0, document["accepts"][0] | {"asset": OTHER_ASSET})),
-        edit=also(asset=OTHER_ASSET),
-    ),
     legal("it says more than the specification asks for", top("serviceName", "Weather")),
-    legal(
-        "a client is turned away for its name",
-        only(
-            lambda asked: asked.headers.get("user-agent", "").startswith("curl"),
-            lambda _, answer: answer.become(403, "no robots"),
-        ),
-    ),
+    legal("its nonce changes", numbered(_nonce), "x402.offer.stable: fee payers, nonces and times of issue"),
 )

@@ -48,6 +48,8 @@ class Asked:
     """Names in lower case; the last of equal ones."""
     nth: int
     """How many requests with this method and path came before it in this run."""
+    attempts: int
+    """How many requests of this run had something in a payment field, this one included."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -171,6 +173,7 @@ class Altered:
     sells: Mapping[str, str] = field(default_factory=dict)
     """Path -> the sandbox's path whose answers it has."""
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _attempts: int = 0
 
     def begin(
         self, change: Change = unaltered, where: Sequence[str] = GOODS, sells: Mapping[str, str] | None = None
@@ -178,11 +181,13 @@ class Altered:
         """Makes it another server, to which nobody has spoken yet."""
         self.change, self.where, self.sells = change, frozenset(where), sells or {}
         self._seen.clear()
+        self._attempts = 0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         answer = Answer(status=0, headers=[("Date", email.utils.formatdate(usegmt=True))], body=b"")
         nth = self._seen[scope["method"], scope["path"]]
         self._seen[scope["method"], scope["path"]] += 1
+        self._attempts += any(name in {b"x-payment", b"payment-signature"} for name, _ in scope["headers"])
 
         async def keep(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -200,6 +205,7 @@ class Altered:
             query=scope["query_string"].decode("latin-1"),
             headers={k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]},
             nth=nth,
+            attempts=self._attempts,
         )
         if not self.where or asked.path in self.where:
             self.change(asked, answer)

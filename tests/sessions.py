@@ -26,7 +26,7 @@ from conformance.sandbox import app
 __all__ = ["CLAIMS", "Ran", "clean_environment", "nested", "profile", "sandbox", "session", "started"]
 
 CLAIMS = '[claims]\nclasses = ["http", "browser", "x402/offer"]\n'
-_LEAN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "conformance.plugin"}
+_LEAN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_402"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

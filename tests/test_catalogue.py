@@ -150,6 +150,18 @@ def test_an_excluded_row_says_why_and_what_it_stands_for() -> None:
     assert [r.id for r in excluded if not r.aka or r.cls or r.sources] == []
 
 
+def test_a_leak_is_not_waivable() -> None:
+    """What says whether something is given away is no known failure of anybody, and is a MUST."""
+    leaks = {r.id: r.level for r in JUDGED.values() if not r.waivable}
+    assert leaks == dict.fromkeys(
+        [
+            *("http.unpaid-is-refused", "http.refused-for-everyone", "http.head-leaks-nothing", "http.no-paid-content"),
+            *("http.no-secret", "x402.offer.unpaid-is-402"),
+        ],
+        Level.MUST,
+    )
+
+
 def test_the_catalogue_prints_one_whole_line_per_row(tmp_path: Path) -> None:
     """``python -m conformance catalogue`` is a table of five columns in which no cell breaks a line or a column."""
     command = [sys.executable, "-m", "conformance", "catalogue"]

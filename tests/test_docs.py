@@ -20,10 +20,10 @@ PACKAGE = Path(conformance.__file__).resolve().parent
 ROOMS = (
     ("catalogue",),
     ("outcome",),
-    ("_data", "schema"),
+    ("_data", "documents", "schema"),
     ("selector", "profile"),
     ("redaction", "exchange", "evidence"),
-    ("_raw_stream", "_raw_answer", "raw", "transport", "wire"),
+    ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "wire"),
     ("fields", "protocols"),
     ("facilitator",),
     ("probe", "gather"),
@@ -32,7 +32,7 @@ ROOMS = (
     ("run",),
     ("known", "target"),
     ("report",),
-    ("collect", "session", "plugin", "__main__"),
+    ("collect", "options", "session", "__main__"),
 )
 
 

@@ -1,5 +1,6 @@
 """An exchange survives being written down, and its curl line asks the same again."""
 
+import encodings.aliases
 import json
 import shutil
 import subprocess
@@ -70,6 +71,58 @@ def test_a_media_type_has_no_parameters() -> None:
     assert Response(status=402).media_type() == ""
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body", "text"),
+    [
+        ("", "é".encode(), "é"),
+        ("text/html", b"\xe9", "\ufffd"),
+        ("text/html; charset=iso-8859-1", b"\xe9", "é"),
+        ('text/html; a=b; Charset = "ISO-8859-1"; c=d', b"\xe9", "é"),
+        ("text/plain;charset=Shift_JIS", "東京".encode("shift_jis"), "東京"),
+        ("text/plain; charset=utf-16", "é".encode("utf-16-le"), "é"),
+        ("text/plain; charset=utf-16", b"\xff\xfe" + "é".encode("utf-16-le"), "é"),
+        ("text/plain; charset=utf-16", b"\xfe\xff" + "é".encode("utf-16-be"), "é"),
+        ("text/plain; charset=utf-16be", "é".encode("utf-16-be"), "é"),
+        ("text/plain; charset=utf-32", "é".encode("utf-32"), "é"),
+        ("text/plain; charset=utf-32", "é".encode("utf-32-le"), "é"),
+        ("text/plain; charset=iso-8859-1", b"\xff\xfe" + "é".encode("utf-16-le"), "é"),
+        ("text/plain", b"\xef\xbb\xbf" + "é".encode(), "é"),
+        ("text/plain; charset=klingon", "é".encode(), "é"),
+        ("text/plain; charset=hex", b"6869", "6869"),
+        ("text/plain; charset=rot13", b"hi", "hi"),
+        ("text/plain; charset=zlib", b"hi", "hi"),
+        ("text/plain; charset=undefined", b"hi", "hi"),
+        ("text/plain; charset=unicode_escape", b"\\q", "\\q"),
+        ("text/plain; charset=raw-unicode-escape", b"\\u0041", "\\u0041"),
+        ("text/plain; charset=idna", b"xn--" + b"a" * 100_000, "xn--" + "a" * 100_000),
+        ("text/plain; charset=../../etc/passwd", b"hi", "hi"),
+        ("text/plain; charset=", b"hi", "hi"),
+    ],
+)
+def test_a_body_is_read_in_its_charset(content_type: str, body: bytes, text: str) -> None:
+    """The byte order mark, else what Content-Type says as far as it is a charset, else UTF-8; never an exception."""
+    headers = (("Content-Type", content_type),) if content_type else ()
+    assert Response(status=402, headers=headers, body=body).text() == text
+
+
+@unhurried
+@given(
+    st.binary(max_size=50),
+    st.sampled_from(sorted(set(encodings.aliases.aliases) | set(encodings.aliases.aliases.values()))),
+)
+def test_no_charset_breaks_a_text(body: bytes, charset: str) -> None:
+    """Every name that Python knows for a codec, and any bytes."""
+    text = Response(status=402, headers=(("Content-Type", f"text/plain; charset={charset}"),), body=body).text()
+    assert isinstance(text, str)
+
+
+def test_a_request_shows_no_content_in_a_traceback() -> None:
+    """Before it is recorded it has the secrets in it, and pytest prints the arguments of each frame."""
+    asked = Request(method="GET", url="http://a/hunter22", headers=(("X-Api-Key", "hunter22"),), body=b"hunter22")
+    answer = Response(status=402, reason="hunter22", headers=asked.headers, body=b"hunter22", after=b"hunter22")
+    assert "hunter22" not in repr(Exchange(request=asked, response=answer))
+
+
 def asked_by(line: str, base_url: str, asked: list[bytes], folder: Path) -> bytes:
     """What a shell that runs ``line`` sends."""
     assert base_url in line
@@ -111,6 +164,13 @@ def asked_by(line: str, base_url: str, asked: list[bytes], folder: Path) -> byte
         ("POST", "/a", (*PLAIN, ("Content-Type", "text/plain")), b"@/etc/hostname"),
         ("POST", "/a", (*PLAIN, ("Content-Type", "text/plain")), b"line one\nline two\r\n"),
         ("POST", "/a", (*PLAIN, ("Content-Type", "text/plain")), b"-d x --next"),
+        ("POST", "/a", (*PLAIN, ("Content-Type", "text/plain")), b"a\0b\\0c%d\n'\"!x\xff"),
+        ("POST", "/a", (*PLAIN, ("Content-Type", "text/plain")), b"a" * 5000),
+        ("POST", "/a", (*PLAIN, ("Content-Type", "text/plain")), b"a" * 50000 + b"\0"),
+        ("GET", "/a", (*PLAIN, ("X-Odd", "!x !! !$")), b""),
+        ("M-SEARCH", "/a", PLAIN, b""),
+        ("A'B`C", "/a", PLAIN, b""),
+        ("GET", "/a", (), b""),
     ],
 )
 def test_a_curl_line_asks_the_same(
@@ -145,11 +205,39 @@ def test_a_curl_line_takes_secrets_from_the_environment(tmp_path: Path) -> None:
     assert asked.endswith(b'{"k": "hunter 22$x"}')
 
 
+@pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="needs curl and bash")
+@pytest.mark.parametrize(
+    "body", ["é! '<secret:KEY>' $x".encode(), b"\0 <secret:KEY>\\ %s <secret:KEY>", b"<secret:KEY>"]
+)
+def test_a_secret_in_any_content_comes_from_the_environment(tmp_path: Path, body: bytes) -> None:
+    """Beside bytes that are no text, quotes, and what a shell or printf would take for its own."""
+    with answering(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n") as served:
+        line = Request(method="POST", url=f"{served.base_url}/a", headers=PLAIN, body=body).curl()
+        asked = asked_by(line, served.base_url, served.asked, tmp_path)
+    assert asked.partition(b"\r\n\r\n")[2] == body.replace(b"<secret:KEY>", b"hunter 22$x")
+    assert b"Content-Type" not in asked
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_what_curl_would_not_show_is_asked_on_a_socket() -> None:
+    """Bytes that follow the answer are seen again by sending the same message, byte by byte."""
+    headers = (("X-Odd", "a\\nb%s'\"!\xe9"), ("X-Key", "<secret:KEY>"))
+    request = Request(method="HEAD", url="http://127.0.0.1:8402/a?b=%20", headers=headers)
+    line = Exchange(request=request, response=Response(status=402, after=b"x")).again()
+    command, _, rest = line.rpartition(" | ")
+    assert rest == "nc 127.0.0.1 8402"
+    assert line.isascii()
+    sent = subprocess.run(["bash", "-c", command], env={"KEY": "a\\n$b"}, capture_output=True, check=True).stdout
+    assert sent == request.message().replace(b"<secret:KEY>", b"a\\n$b")
+    secure = Request(method="HEAD", url="https://api.example/a")
+    again = Exchange(request=secure, response=Response(status=402, after=b"x")).again()
+    assert again.endswith(" | openssl s_client -quiet -connect api.example:443")
+
+
 @unhurried
 @given(requests.map(lambda r: replace(r, method="GET")))
-def test_a_curl_line_is_one_line_of_printable_ascii_or_secrets(request_: Request) -> None:
+def test_a_curl_line_is_one_line_is_one_line_of_printable_ascii(request_: Request) -> None:
     """It can be copied from any terminal, and nothing in it steers one."""
     line = request_.curl()
-    if "<secret:" not in f"{request_}":
-        assert line.isascii()
-        assert line.isprintable()
+    assert line.isascii()
+    assert line.isprintable()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sessions import profile as small
 
-from conformance import known, profile
+from conformance import catalogue, known, profile
 from conformance.known import KnownFailure, KnownFailures
 
 TODAY = datetime.date(2026, 11, 20)
@@ -22,7 +22,7 @@ def loaded(folder: Path, text: str | None) -> KnownFailures:
     (folder / "small.toml").write_text(small("http://127.0.0.1:9"), "utf-8")
     if text is not None:
         (folder / "small.known-failures.toml").write_text(text, "utf-8")
-    return known.load(profile.load(str(folder / "small.toml"), cwd=folder, environ={}))
+    return known.load(profile.load(str(folder / "small.toml"), cwd=folder, environ={}), today=TODAY)
 
 
 def test_an_entry_covers_its_row_and_no_other() -> None:
@@ -104,6 +104,30 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "small.known-failures.toml").mkdir()
     with pytest.raises(profile.ProfileError, match="cannot be read"):
         loaded(tmp_path, None)
+
+
+@pytest.mark.parametrize(("days", "accepted"), [(366, True), (367, False), (3_000_000, False)])
+def test_an_entry_ends_within_a_year(tmp_path: Path, days: int, accepted: bool) -> None:
+    """An end that nobody will live to see is none: 366 days from today is the latest."""
+    expires = TODAY + days * DAY if days < 1_000_000 else datetime.date.max
+    text = f'[[failure]]\nid = "http.date"\nreason = "a"\nexpires = {expires}\n'
+    if accepted:
+        assert loaded(tmp_path, text).entries[0].expires == expires
+    else:
+        with pytest.raises(profile.ProfileError) as caught:
+            loaded(tmp_path, text)
+        (line,) = str(caught.value).splitlines()
+        assert line.startswith(f"{tmp_path / 'small.known-failures.toml'}: http.date expires on {expires}")
+        assert line.endswith("366 days ahead, 2027-11-21, is the latest")
+
+
+@pytest.mark.parametrize("id", [r.id for r in catalogue.load().judged() if not r.waivable])
+def test_a_leak_cannot_be_known(tmp_path: Path, id: str) -> None:
+    """Who gives away paid content or a secret is not excused by saying so."""
+    with pytest.raises(profile.ProfileError) as caught:
+        loaded(tmp_path, f'[[failure]]\nid = "{id}"\nreason = "a"\nexpires = {TODAY}\n')
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{tmp_path / 'small.known-failures.toml'}: {id} cannot be a known failure")
 
 
 def test_every_fault_is_told_at_once(tmp_path: Path) -> None:

@@ -162,7 +162,15 @@ def test_other_arrays_replace_those_of_the_base(tmp_path: Path) -> None:
     terms = '[[endpoint.terms]]\nscheme = "exact"\nnetwork = "n"\nasset = "a"\namount = "{}"\n'
     written(tmp_path, SMALLEST + terms.format(1) + terms.format(2), "base")
     written(tmp_path, 'extends = "base.toml"\n[[endpoint]]\nname = "forecast"\n' + terms.format(3))
-    assert [one.amount.minimum for one in loaded(tmp_path).endpoints[0].terms] == [3]
+    assert [one.amount for one in loaded(tmp_path).endpoints[0].terms] == [Amount(minimum=3, maximum=3)]
+
+
+def test_terms_may_leave_the_amount_open(tmp_path: Path) -> None:
+    """A price that is told only to clients that are known cannot be stated, and nothing is put in its place."""
+    terms = '[[endpoint.terms]]\nscheme = "batch-settlement"\nnetwork = "cloudflare:402"\nasset = "USD"\n'
+    written(tmp_path, SMALLEST + terms)
+    [one] = loaded(tmp_path).endpoints[0].terms
+    assert (one.amount, one.pay_to) == (None, None)
 
 
 def test_a_value_in_a_table_is_replaced_whole(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_handler_that_fails_is_not_charged_for(shop, referee, path, version):
     assert pay(shop, path, version, document).status_code == 200
 
 
-def test_ten_at_once_are_one_delivery(shop, referee):
+def test_ten_at_once_are_one_delivery(shop):
     """Ten copies of one payment that arrive together: one is served, and the good is made once."""
     by = payer()
     document = paid(offered(shop, "/weather", 2), by).document

@@ -51,8 +51,9 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 
 
 def test_the_wheel_holds_the_data(wheel: Path) -> None:
-    """Every schema, profile and catalogue of the checkout is inside, and no test."""
+    """Every schema, profile and catalogue of the checkout is inside, the module that pytest loads, and no test."""
     inside = set(zipfile.ZipFile(wheel).namelist())
+    assert {name.partition("/")[0] for name in inside if ".dist-info/" not in name} == {"conformance", "pytest_402.py"}
     for folder in ("schemas", "profiles"):
         for file in (ROOT / folder).rglob("*.*"):
             assert f"conformance/{file.relative_to(ROOT).as_posix()}" in inside

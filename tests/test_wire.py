@@ -15,6 +15,8 @@ from vices import (
     Served,
     Vice,
     answering,
+    closes_in_a_chunk,
+    closes_in_the_body,
     drips_a_body,
     drips_a_header,
     hangs,
@@ -162,6 +164,40 @@ def test_no_part_of_a_packed_body_is_passed_over() -> None:
     assert exchange.failure or (exchange.response and exchange.response.body == b"nothing here, sunny")
 
 
+@pytest.mark.parametrize("raw", [False, True], ids=["send", "send_raw"])
+def test_every_member_of_a_packed_body_counts(raw: bool) -> None:
+    """Empty ones too, however many, and the bound is on all of them together."""
+    packed = gzip.compress(b"") * 20_000 + gzip.compress(b"a" * 600) + gzip.compress(b"") + gzip.compress(b"b" * 400)
+    with answering(answer(packed, b"Content-Encoding: gzip")) as served:
+        with wire(served, max_body=1_000_000) as w:
+            exchange = (w.send_raw if raw else w.send)(get(served))
+        assert exchange.response, exchange.failure
+        assert exchange.response.body == b"a" * 600 + b"b" * 400
+        with wire(served, max_body=999) as w:
+            exchange = w.send(get(served))
+        assert exchange.failure
+        assert exchange.failure.kind == "body-limit"
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        (b"gzip", gzip.compress(b"sunny") + b"\0"),
+        (b"gzip", gzip.compress(b"sunny") + gzip.compress(b"rain")[:-1]),
+        (b"gzip", gzip.compress(b"sunny") + zlib.compress(b"rain")),
+        (b"deflate", zlib.compress(b"sunny") + b"\0"),
+        (b"deflate", zlib.compress(b"sunny") + zlib.compress(b"rain")),
+        (b"deflate", zlib.compress(b"sunny")[:-1]),
+    ],
+)
+def test_a_packed_body_is_packed_to_its_last_byte(coding: bytes, packed: bytes) -> None:
+    """What is more than the coding says, or less, was not read whole."""
+    with answering(answer(packed, b"Content-Encoding: " + coding)) as served, wire(served) as w:
+        exchange = w.send(get(served))
+    assert exchange.failure
+    assert exchange.failure.kind == "coding"
+
+
 def test_bytes_after_a_packed_body_are_not_passed_over() -> None:
     """What follows the end of the gzip is no gzip: such a body was not read whole."""
     packed = gzip.compress(b"nothing here") + b"sunny, in plain text"
@@ -190,6 +226,17 @@ def test_an_answer_to_head_needs_no_coded_body() -> None:
             exchange = send(request)
             assert exchange.response, exchange.failure
             assert exchange.response.status == 402
+
+
+@pytest.mark.parametrize("raw", [False, True], ids=["send", "send_raw"])
+@pytest.mark.parametrize("vice", [closes_in_the_body, closes_in_a_chunk])
+def test_an_answer_that_breaks_off_is_a_failure(vice: Vice, raw: bool) -> None:
+    """Nothing of it is taken for an answer."""
+    with vicious(vice) as served, wire(served) as w:
+        exchange = (w.send_raw if raw else w.send)(get(served, "/weather"))
+    assert exchange.response is None
+    assert exchange.failure
+    assert exchange.failure.kind == "closed"
 
 
 @pytest.mark.parametrize("raw", [False, True], ids=["send", "send_raw"])
@@ -362,3 +409,192 @@ def test_a_redirect_is_an_answer() -> None:
     assert exchange.response
     assert exchange.response.status == 302
     assert len(served.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        b"http://h:abc/",
+        b"//[::1",
+        b"\x7f",
+        b"http://",
+        b"\xff\xfe",
+        b"http://\xc3\xbc.example/",
+        b"a" * 10_000,
+        b"",
+        b"?#",
+    ],
+)
+def test_no_location_breaks_a_run(location: bytes) -> None:
+    """Where a redirect leads is nothing that we read."""
+    redirect = answer(b"", b"Location: " + location).replace(b"200 OK", b"302 Found")
+    with answering(redirect) as served, wire(served) as w:
+        for send in (w.send, w.send_raw):
+            exchange = send(get(served))
+            assert exchange.response, exchange.failure
+            assert exchange.response.status == 302
+            assert exchange.response.value("location") == location.decode("latin-1")
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://h:abc/", "//x", "", "http://\x00/", "ftp://127.0.0.1/"])
+def test_an_address_that_is_none_is_a_failure(url: str) -> None:
+    """A target may name any in a link, and we may be asked to follow it."""
+    with answering(OK) as served, wire(served) as w:
+        w.hosts |= {"h:abc", "", "x", "\x00", "127.0.0.1"}
+        for send in (w.send, w.send_raw):
+            exchange = send(Request(method="GET", url=url))
+            assert exchange.response is None
+            assert exchange.failure
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"headers": (("X-Key", "東京hunter22"),)},
+        {"headers": (("X-東京", "hunter22"),)},
+        {"headers": (("X-Key", "hunter22\r\nX: y"),)},
+        {"method": "GE\x00T"},
+        {"headers": (("Content-Length", "1"),), "method": "POST", "body": b"hunter22"},
+    ],
+)
+def test_what_cannot_be_sent_is_a_failure(changes: dict[str, object]) -> None:
+    """And says so without saying the secret."""
+    with answering(OK) as served, wire(served, secrets={"KEY": "hunter22"}) as w:
+        exchange = w.send(dataclasses.replace(get(served), **changes))
+    assert exchange.response is None
+    assert exchange.failure
+    assert exchange.failure.kind == "protocol"
+    assert "hunter22" not in json.dumps(exchange.to_json())
+
+
+def keeping(*each: bytes) -> tuple[Vice, list[tuple[int, bytes]]]:
+    """A server that gives ``each`` in turn on one connection, hangs up when asked for more, and what it was asked.
+
+    It says nothing of hanging up. Each request comes with the number of its connection.
+    """
+    asked: list[tuple[int, bytes]] = []
+
+    def behave(line: Line) -> None:
+        number = len({connection for connection, _ in asked})
+        said = line.asked
+        for reply in each:
+            asked.append((number, said))
+            line.send(reply)
+            if not (said := line.sock.recv(65536)):
+                return
+        asked.append((number, said))
+
+    return behave, asked
+
+
+KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
+def test_a_connection_that_was_closed_meanwhile_is_no_failure(method: str) -> None:
+    """A server may close what it kept open at any moment (RFC 9112 section 9.6): then a fresh one is asked, once."""
+    behave, asked = keeping(KEPT.removesuffix(b"ok") if method == "HEAD" else KEPT)
+    with serving(behave) as served, wire(served) as w:
+        request = dataclasses.replace(get(served), method=method)
+        exchanges = [w.send(request) for _ in range(3)]
+    assert all(exchange.response for exchange in exchanges)
+    assert [connection for connection, _ in asked] == [0, 0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("method", "header"),
+    [
+        ("POST", ("X", "1")),
+        ("PATCH", ("X", "1")),
+        ("GET", ("PAYMENT-SIGNATURE", "1")),
+        ("GET", ("x-payment", "1")),
+        ("GET", ("Authorization", "Payment abc")),
+    ],
+)
+def test_what_could_happen_twice_is_not_asked_twice(method: str, header: tuple[str, str]) -> None:
+    """A method that is not idempotent, and a payment, may have been taken before the connection broke."""
+    behave, asked = keeping(KEPT)
+    with serving(behave) as served, wire(served) as w:
+        request = dataclasses.replace(get(served, "/", header), method=method)
+        assert w.send(get(served)).response
+        exchange = w.send(request)
+    assert exchange.failure
+    assert exchange.failure.kind == "closed"
+    assert [connection for connection, _ in asked] == [0, 0]
+
+
+def test_an_answer_that_had_begun_is_not_asked_for_again() -> None:
+    """The server has taken the request: what came of it is the answer."""
+
+    def behave(line: Line) -> None:
+        line.send(KEPT)
+        if line.sock.recv(65536):
+            line.send(b"HTTP/1.1 2")
+
+    with serving(behave) as served, wire(served) as w:
+        assert w.send(get(served)).response
+        exchange = w.send(get(served))
+    assert exchange.failure
+    assert exchange.failure.kind == "closed"
+    assert len(served.asked) == 1
+
+
+def test_a_fresh_connection_that_breaks_is_the_answer() -> None:
+    """Nothing was kept open that could have been closed meanwhile."""
+    behave, asked = keeping()
+    with serving(behave) as served, wire(served) as w:
+        exchange = w.send(get(served))
+    assert exchange.failure
+    assert exchange.failure.kind == "closed"
+    assert len(asked) == 1
+
+
+def test_a_second_attempt_takes_no_second_time() -> None:
+    """Both together end at target.timeout."""
+    first = True
+
+    def behave(line: Line) -> None:
+        nonlocal first
+        if not first:
+            line.ended.wait()
+            return
+        first = False
+        line.send(KEPT)
+        line.sock.recv(65536)
+        line.ended.wait(1.2)
+
+    with serving(behave) as served, wire(served, timeout=1.6) as w:
+        assert w.send(get(served)).response
+        began = time.monotonic()
+        exchange = w.send(get(served))
+        took = time.monotonic() - began
+    assert exchange.failure
+    assert exchange.failure.kind == "timeout"
+    assert len(served.asked) == 2
+    assert took < 2.7
+
+
+def test_no_name_of_a_field_holds_a_secret() -> None:
+    """A field may be named after it, and in small letters."""
+    with (
+        answering(answer(b"ok", b"X-hunter22: 1", b"HUNTER22: 2")) as served,
+        wire(served, secrets={"KEY": "hunter22"}) as w,
+    ):
+        exchange = w.send(get(served))
+    assert exchange.response
+    assert [name for name, _ in exchange.response.headers[:2]] == ["X-<secret:KEY>", "<secret:KEY>"]
+
+
+@pytest.mark.parametrize("secrets", [{}, {"KEY": "hunter22"}], ids=["none", "one"])
+def test_a_target_does_not_write_placeholders(secrets: dict[str, str]) -> None:
+    """What it says, and what we send because it says so, is never filled in by the shell that runs the curl line."""
+    said = b"<secret:HOME> <secret:KEY>"
+    with answering(answer(said, b"ETag: " + said)) as served, wire(served, secrets=secrets) as w:
+        first = w.send(get(served))
+        assert first.response
+        tag = said.decode()
+        second = w.send(get(served, f"/{tag.replace(' ', '')}", ("If-None-Match", tag)))
+    for exchange in (first, second):
+        assert "<secret:" not in json.dumps(exchange.to_json())
+        assert "${" not in exchange.again()
+    assert any(said in asked for asked in served.asked)

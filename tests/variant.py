@@ -7,7 +7,7 @@ from typing import Any
 from judging import Edit
 from serving import GOODS, Change, Relay
 
-__all__ = ["Legal", "also", "endpoints", "legal", "terms", "unpriced"]
+__all__ = ["Legal", "also", "both", "endpoints", "first", "legal", "terms", "unclaimed", "unpriced"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +38,22 @@ def endpoints(**members: object) -> Edit:
 
     def edit(written: dict[str, Any]) -> None:
         for endpoint in written["endpoint"]:
-            for member, value in members.items():
-                if value is None:
-                    endpoint.pop(member, None)
-                else:
-                    endpoint[member] = value
+            _set(endpoint, members)
 
     return edit
+
+
+def first(**members: object) -> Edit:
+    """Sets members of the first endpoint, the weather; None removes one."""
+    return lambda written: _set(written["endpoint"][0], members)
+
+
+def _set(entry: dict[str, Any], members: Mapping[str, object]) -> None:
+    for member, value in members.items():
+        if value is None:
+            entry.pop(member, None)
+        else:
+            entry[member] = value
 
 
 def terms(**members: object) -> Edit:
@@ -53,9 +62,7 @@ def terms(**members: object) -> Edit:
     def edit(written: dict[str, Any]) -> None:
         for endpoint in written["endpoint"]:
             for entry in endpoint["terms"]:
-                entry.update(members)
-                for member in [member for member, value in members.items() if value is None]:
-                    del entry[member]
+                _set(entry, members)
 
     return edit
 
@@ -73,3 +80,18 @@ def also(**members: object) -> Edit:
 def unpriced(written: dict[str, Any]) -> None:
     """Takes every terms away."""
     endpoints(terms=None)(written)
+
+
+def unclaimed(written: dict[str, Any]) -> None:
+    """Claims nothing."""
+    del written["claims"]
+
+
+def both(*edits: Edit) -> Edit:
+    """One edit after the other."""
+
+    def edit(written: dict[str, Any]) -> None:
+        for one in edits:
+            one(written)
+
+    return edit

@@ -51,6 +51,8 @@ class Requirement:
     """Working ids in the research that it grew from."""
     allowed: tuple[str, ...]
     """What the source leaves open, as sentences: each is a legal variant."""
+    waivable: bool
+    """Whether a vendor may own up to it as a known failure; a leak may not be excused."""
     excluded: str
     """Why the wire cannot show it, or why it is not judged yet; empty when it is judged."""
 
@@ -133,5 +135,6 @@ def _requirement(key: str, row: Mapping[str, Any], documents: Mapping[str, Any])
         since=row.get("since", ""),
         aka=tuple(row.get("aka", ())),
         allowed=tuple(row.get("allowed", ())),
+        waivable=row.get("waivable", True),
         excluded=row.get("excluded", ""),
     )

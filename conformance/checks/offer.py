@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from conformance import schema
+from conformance import documents, schema
 from conformance.checks import check
 from conformance.checks.http import unreached
 from conformance.evidence import Evidence
@@ -154,6 +154,18 @@ def _shaped(evidence: Evidence, *spots: str, missing: bool = True) -> None:
     for offer, problem, spot in problems(evidence):
         if any(pattern.fullmatch(spot) for pattern in wanted) and (missing or problem.keyword != "required"):
             raise malformed(offer, problem, spot)
+
+
+@check("x402.offer.unique-members", unpaid)
+def test_unique_members(evidence: Evidence) -> None:
+    for offer in offers(evidence):
+        if twice := documents.duplicate_keys(offer.text):
+            raise Violation(
+                expected="each member of an object once",
+                received=f"{', '.join(twice)} more than once",
+                at=offer.place,
+                exchange="unpaid",
+            )
 
 
 @check("x402.offer.version", unpaid)

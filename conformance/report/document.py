@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import json
 import platform
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from conformance.outcome import Outcome, Verdict, reduce
 from conformance.profile import Profile
 from conformance.run import Result, Row, unjudged
 
-__all__ = ["Report", "conclude", "write"]
+__all__ = ["Report", "conclude", "doubt", "to_json", "write"]
 
 _POOLED = 512
 _WORST = (
@@ -80,19 +81,24 @@ def conclude(
     failures: KnownFailures,
     began: float,
     command: str,
+    ended: float | None = None,
 ) -> Report:
-    """The report on ``results``, judged against every row that the edition scores and not against what ran."""
+    """The report on ``results``, judged against every row that the edition scores and not against what ran.
+
+    ``began`` and ``ended`` are seconds since the epoch; the run ends now unless it did before. Known failures live or
+    expire by that day.
+    """
     found: dict[tuple[str, str], Result] = {}
     for result in results:
         key = (result.requirement, result.endpoint)
         if key not in found or _WORST.index(result.outcome) < _WORST.index(found[key].outcome):
             found[key] = result
     held = [*reservations, *_shortfalls(profile, edition, found)]
-    ended = datetime.datetime.now(datetime.UTC)
+    moment = datetime.datetime.fromtimestamp(time.time() if ended is None else ended, datetime.UTC)
     failing = {key: r for key, r in found.items() if r.outcome in {Outcome.VIOLATED, Outcome.UNMET}}
-    live = failures.live(ended.date())
+    live = failures.live(moment.date())
     known = {key: entry for key in failing for entry in live if entry.covers(*key)}
-    stale = failures.stale(failing, ended.date())
+    stale = failures.stale(failing, moment.date())
     judged = {row.requirement.cls for row in rows}
     verdict = _verdict(rows, found, held)
     beside = _verdict([row for row in rows if row.key not in known], found, held)
@@ -115,9 +121,20 @@ def conclude(
         acceptable=beside is Verdict.CONFORMANT and not stale,
         sanity=sanity,
         began=began,
-        ended=ended.timestamp(),
+        ended=moment.timestamp(),
         command=command,
     )
+
+
+def doubt(sanity: Mapping[str, Exchange]) -> str:
+    """What the sanity requests, ``first`` and ``last``, say against a run; empty when they say nothing."""
+    for when, exchange in sanity.items():
+        if exchange.failure:
+            return f"the target does not answer the {when} sanity request ({exchange.failure.detail})"
+    statuses = [exchange.response.status for exchange in sanity.values() if exchange.response]
+    if len(set(statuses)) > 1:
+        return f"the target answered the sanity request {statuses[0]} first and {statuses[-1]} at the end"
+    return ""
 
 
 def _verdict(rows: Iterable[Row], found: Mapping[tuple[str, str], Result], held: Sequence[str]) -> Verdict:
@@ -176,9 +193,17 @@ def write(report: Report, path: Path) -> None:
     """Writes ``report`` as JSON; raises OSError where the file cannot be written."""
     # Whole or not at all; ASCII, because a target may send what is no Unicode text.
     whole = json.dumps(to_json(report), indent=1) + "\n"
+    if path.exists() and not path.is_file():
+        # Nothing is put in the place of a device or a pipe.
+        path.write_text(whole, "ascii")
+        return
+    path = path.resolve()
     beside = path.with_name(f".{path.name}.part")
-    beside.write_text(whole, "ascii")
-    beside.replace(path)
+    try:
+        beside.write_text(whole, "ascii")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def to_json(report: Report) -> dict[str, Any]:

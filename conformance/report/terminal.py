@@ -8,7 +8,7 @@ from conformance.catalogue import Edition, Requirement, Source
 from conformance.outcome import Outcome, Verdict, printable
 from conformance.profile import Profile
 from conformance.report.document import Report
-from conformance.run import Result
+from conformance.run import Result, lacking
 from conformance.target import Process
 
 __all__ = ["header", "last_line", "summary"]
@@ -21,7 +21,7 @@ def header(profile: Profile, edition: Edition, process: Process | None) -> list[
     origin = "shipped with pytest-402" if profile.shipped else str(profile.path)
     lines = [f"conformance: {profile.target.name}, profile {profile.name} ({origin}), edition {edition.name}"]
     where = printable(profile.target.base_url)
-    lines.append(f"target: {where}" + (f", started by us: {process.command}" if process else ""))
+    lines.append(f"target: {where}" + (f", started by us: {printable(process.command)}" if process else ""))
     lines += [f"  {origin.key}: {origin.source}" for origin in profile.origins]
     return lines
 
@@ -34,9 +34,21 @@ def last_line(report: Report) -> str:
     known = sum(report.results[key].outcome is Outcome.VIOLATED for key in report.known)
     note = f" ({known} known failure{'s' if known != 1 else ''})" if known else ""
     word = f"{report.verdict}{note if report.verdict is Verdict.NOT_CONFORMANT else ''}"
-    left = sum(why != "not claimed" for why in report.unjudged.values())
+    more = sum(why != "not claimed" for why in report.unjudged.values())
     classes = ", ".join(report.classes) or "no class"
-    return f"{word}: {counts}; judged {classes}" + (f"; {left} more classes not judged" if left else "")
+    told = f"{word}: {counts}; judged {classes}" + (f"; {more} more classes not judged" if more else "")
+    return "; ".join([told, *_wanting(report)])
+
+
+def _wanting(report: Report) -> Iterator[str]:
+    """How many rows nobody claimed and nobody could ask: the word of the verdict does not show it."""
+    if report.profile.claims is not None:
+        return
+    lacks = [means for row in report.rows if row.key in report.results and (means := lacking(row, report.profile))]
+    if lacks:
+        wanted = Counter(need for means in lacks for need in means)
+        rows = f"{len(lacks)} row{'s' if len(lacks) > 1 else ''}"
+        yield f"{rows} left out for want of {', '.join(need for need, _ in wanted.most_common())}"
 
 
 def summary(report: Report) -> Iterator[str]:

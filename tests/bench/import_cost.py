@@ -27,8 +27,8 @@ def once(folder: str, *options: str, alone: bool = True) -> float:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        once(folder, "-p", "conformance.plugin")
-        pairs = [(once(folder), once(folder, "-p", "conformance.plugin")) for _ in range(ROUNDS)]
+        once(folder, "-p", "pytest_402")
+        pairs = [(once(folder), once(folder, "-p", "pytest_402")) for _ in range(ROUNDS)]
         loaded = [(once(folder), once(folder, alone=False)) for _ in range(5)]
     ours = statistics.median(with_us - without for without, with_us in pairs)
     base = statistics.median(without for without, _ in pairs)

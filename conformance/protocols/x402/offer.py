@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.exchange import Response
 from conformance.protocols.x402.networks import caip2
-from conformance.protocols.x402.reading import Malformed, json_object, object_in_base64
+from conformance.protocols.x402.reading import Malformed, json_object, text_in_base64
 
 __all__ = [
     "CHALLENGE",
@@ -51,6 +51,8 @@ class Offer:
     place: str
     """Where it was found: ``PAYMENT-REQUIRED`` or ``body``."""
     document: Mapping[str, Any]
+    text: str = ""
+    """The JSON that the document was read from."""
 
     def ways(self) -> Iterator[Way]:
         """The entries of ``accepts`` that are objects."""
@@ -87,12 +89,15 @@ def way_of(entry: Mapping[str, Any], version: int, index: int = 0) -> Way:
 
 def from_header(value: str) -> Offer:
     """The v2 offer in a PAYMENT-REQUIRED value; any base64 alphabet, padded or not. Raises Malformed."""
-    return Offer(version=2, place=CHALLENGE, document=object_in_base64(value))
+    text = text_in_base64(value)
+    return Offer(version=2, place=CHALLENGE, document=json_object(text), text=text)
 
 
 def from_body(response: Response) -> Offer:
     """The v1 offer in a body. Raises Malformed."""
-    return Offer(version=1, place="body", document=json_object(response.body))
+    return Offer(
+        version=1, place="body", document=json_object(response.body), text=response.body.decode("utf-8", "replace")
+    )
 
 
 def advertised(response: Response) -> tuple[int, ...]:

@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Malformed", "json_object", "object_in_base64", "standard_base64"]
+from conformance import documents
+
+__all__ = ["Malformed", "json_object", "object_in_base64", "standard_base64", "text_in_base64"]
 
 _STANDARD = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
@@ -23,20 +25,24 @@ def standard_base64(value: str) -> bool:
 
 def object_in_base64(value: str) -> Mapping[str, Any]:
     """The JSON object in a field value; any base64 alphabet, padded or not. Raises Malformed."""
+    return json_object(text_in_base64(value))
+
+
+def text_in_base64(value: str) -> str:
+    """The text in a field value; any base64 alphabet, padded or not. Raises Malformed."""
     try:
         plain = value.strip().replace("-", "+").replace("_", "/").rstrip("=")
-        text = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
     except (binascii.Error, ValueError) as error:
         msg = f"not base64 of UTF-8 text: {error}"
         raise Malformed(msg) from error
-    return json_object(text)
 
 
 def json_object(text: str | bytes) -> Mapping[str, Any]:
     """The JSON object that ``text`` is. Raises Malformed."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        document = documents.loads(text)
+    except ValueError as error:
         msg = f"not JSON: {error}"
         raise Malformed(msg) from error
     if not isinstance(document, dict):

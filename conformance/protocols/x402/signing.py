@@ -1,14 +1,19 @@
 """EIP-712: what a payer on an EVM network signs, the signature, and who made it."""
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from eth_account import Account
-from eth_account.messages import SignableMessage, encode_typed_data
-from eth_keys.exceptions import BadSignature
+# A library below eth_account raises the recursion limit of the whole process to a depth that kills it.
+_LIMIT = sys.getrecursionlimit()
+from eth_account import Account  # noqa: E402 - see above
+from eth_account.messages import SignableMessage, encode_typed_data  # noqa: E402
+from eth_keys.exceptions import BadSignature  # noqa: E402
+
+sys.setrecursionlimit(_LIMIT)
 
 __all__ = [
     "EXACT_PROXY",

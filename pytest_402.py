@@ -1,7 +1,11 @@
 """The pytest plugin: three options, and nothing else until a profile is named.
 
-pytest imports this module in every session of every project beside us, so it imports pytest and nothing more.
+pytest imports this module in every session of every project beside us, so it imports pytest and nothing more. It stands
+beside the package, not in it: a project may well have a package of its own that is called conformance.
 """
+
+import importlib.util
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +35,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Keeps every conftest.py out of a conformance run: what it judges must not depend on whose folder this is."""
     asked = early_config.known_args_namespace
     if asked.conformance_profile is not None:
+        _refuse_another_package()
         from conformance import collect  # noqa: PLC0415 - nothing is imported until the option is given
 
         asked.file_or_dir = [str(collect.CHECKS)]
@@ -40,18 +45,26 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Hands over to the session, if a profile was named."""
     if (names := config.getoption("conformance_profile")) is not None:
-        if not all(names):
-            msg = "--conformance-profile= names no profile; is a variable of your pipeline not set?"
-            raise pytest.UsageError(msg)
-        if len(names) > 1:
-            msg = f"--conformance-profile is given {len(names)} times ({', '.join(names)}); one run judges one profile"
-            raise pytest.UsageError(msg)
+        _refuse_another_package()
         from conformance import session  # noqa: PLC0415
 
-        session.begin(config, names[0])
+        session.begin(config, names)
         return
     for option in ("conformance_only", "conformance_report"):
         if config.getoption(option):
             flag = "--" + option.replace("_", "-")
             msg = f"{flag} needs --conformance-profile=NAME: there is no target to judge"
             raise pytest.UsageError(msg)
+
+
+def _refuse_another_package() -> None:
+    """Raises UsageError where Python finds a package called conformance that is not the one beside this module."""
+    ours = Path(__file__).resolve().parent / "conformance" / "__init__.py"
+    spec = importlib.util.find_spec("conformance")
+    found = spec.origin if spec and spec.origin else "nowhere"
+    if Path(found).resolve() != ours:
+        msg = (
+            f"Python finds its package conformance at {found}, not the one of pytest-402 at {ours}; "
+            f"run the command pytest (not python -m pytest) from another folder, or take that one off PYTHONPATH"
+        )
+        raise pytest.UsageError(msg)
