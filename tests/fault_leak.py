@@ -1,5 +1,6 @@
 """Faults by which something gets out that ought not to: what is sold, to some client or to all, and what is secret."""
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -70,6 +71,18 @@ def _teases_too_much(asked: Asked, answer: Answer) -> None:
 def _in_escapes(answer: Answer) -> None:
     if answer.get("content-type") == "application/problem+json":
         answer.body = rb'{"status": 402, "preview": "\u0073\u0075nny"}'
+
+
+def _in_utf_16(answer: Answer) -> None:
+    answer.body = '{"status": 402, "preview": "sunny"}'.encode("utf-16")
+    answer.set("Content-Type", "application/json; charset=utf-16")
+
+
+def _in_a_second_member(asked: Asked, answer: Answer) -> None:
+    if answer.status == 402 and asked.method != "HEAD":
+        # Members of a gzip file stand one after the other (RFC 1952 section 2.2).
+        answer.body = gzip.compress(answer.body) + gzip.compress(b"sunny")
+        answer.set("Content-Encoding", "gzip")
 
 
 def _content_after_head(content: bytes) -> Relay:
@@ -228,6 +241,14 @@ LEAK = (
         "the refusal has the paid answer in escapes",
         refusals(_in_escapes),
         "http.no-paid-content",
+        at=("weather",),
+    ),
+    fault("the refusal has the paid answer in UTF-16", refusals(_in_utf_16), "http.no-paid-content", at=("weather",)),
+    fault(
+        "the compressed refusal has the paid answer behind its end",
+        _in_a_second_member,
+        "http.no-paid-content",
+        "http.problem-details",
         at=("weather",),
     ),
     fault(

@@ -290,6 +290,35 @@ def test_a_worker_that_dies_takes_the_verdict_with_it(tmp_path: Path, here: str)
     assert ran.outcomes["x402.offer.amount-is-a-string weather"] is None
 
 
+def test_a_worker_with_another_profile_is_not_heard(tmp_path: Path, here: str) -> None:
+    """A worker of pytest-xdist in another folder, where a milder profile has the same name, runs nothing and says why."""
+    pytest.importorskip("xdist")
+    other = tmp_path / "elsewhere"
+    (other / "profiles").mkdir(parents=True)
+    (other / "profiles" / "small.toml").write_text(profile(here), "utf-8")
+    text = profile(here).replace('amount = "10000"', 'amount = "10001"')
+    ran = session(tmp_path, "-p", "xdist", "--dist=load", "--tx", f"1*popen//chdir={other}", text=text)
+    assert (ran.code, ran.verdict) == (2, "incomplete"), ran.out
+    assert set(ran.outcomes.values()) == {None}
+    assert (
+        f"gw0, in {other}, reads {other / 'profiles' / 'small.toml'}, which is not the profile of this run" in ran.out
+    )
+    assert "Traceback" not in ran.out
+
+
+def test_a_session_that_breaks_off_is_incomplete(tmp_path: Path, here: str) -> None:
+    """An internal error of pytest, even after the last row, leaves no verdict in the report."""
+    (tmp_path / "breaks.py").write_text(
+        "import pytest\n\n@pytest.hookimpl(wrapper=True)\ndef pytest_runtestloop():\n    yield\n    raise RuntimeError\n",
+        "utf-8",
+    )
+    ran = session(tmp_path, "-p", "breaks", text=profile(here), env={"PYTHONPATH": str(tmp_path)})
+    assert ran.code == 3
+    assert (ran.report["verdict"], ran.report["acceptable"]) == ("incomplete", False)
+    assert set(ran.outcomes.values()) <= {"passed", "inapplicable"}
+    assert ran.report["reservations"] == ["pytest broke off with an internal error"]
+
+
 def test_an_interrupted_run_has_no_verdict_to_show(tmp_path: Path) -> None:
     """Ctrl-C in the middle: exit status 2, at once, and no line calls the target conformant."""
     (tmp_path / "profiles").mkdir()

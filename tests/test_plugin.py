@@ -5,6 +5,8 @@ import html
 import json
 import os
 import re
+import signal
+import stat
 import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -12,10 +14,11 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from sessions import nested, profile, sandbox, session
+from sessions import nested, profile, sandbox, session, started
 from vices import Line, vicious
 
 from conformance import catalogue, checks, collect
+from conformance import session as run_session
 
 AN_ID = "conformance/checks/offer.py::test_amount_is_a_string[weather]"
 WRONG = ('amount = "10000"', 'amount = "10001"')
@@ -250,11 +253,134 @@ def alive(file: Path) -> bool:
     """Whether the process whose id ``file`` holds still runs; the file is taken away."""
     pid = int(file.read_text("utf-8"))
     file.unlink()
+    return runs(pid)
+
+
+def runs(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be asked how it ended does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return True
+    told = Path(f"/proc/{pid}/stat")
+    return not told.exists() or told.read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
+
+
+FAMILY = """\
+import os, pathlib, signal, subprocess, sys
+pathlib.Path("parent").write_text(str(os.getpid()))
+ignoring = lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-m", "conformance", "sandbox", "--port", sys.argv[1]], preexec_fn=ignoring)
+pathlib.Path("child").write_text(str(child.pid))
+child.wait()
+"""
+"""A server whose worker does not heed SIGTERM and outlives it."""
+
+
+def started_by_us(folder: Path, command: str, script: str = "") -> str:
+    """A profile whose target is started by ``command``, with ``script`` beside it as serve.py."""
+    (folder / "profiles").mkdir(exist_ok=True)
+    (folder / "profiles" / "serve.py").write_text(script, "utf-8")
+    return profile("http://127.0.0.1:{port}", target=f"[target.start]\ncommand = {command}\nready = '/health'\n")
+
+
+def test_what_a_target_started_is_stopped_too(tmp_path: Path) -> None:
+    """A worker that does not heed SIGTERM does not outlive the run, although its parent is gone before it."""
+    ran = session(tmp_path, text=started_by_us(tmp_path, "'{python} serve.py {port}'", FAMILY))
+    assert (ran.code, ran.verdict) == (0, "conformant"), ran.out
+    assert not alive(tmp_path / "profiles" / "parent")
+    assert not alive(tmp_path / "profiles" / "child")
+
+
+def test_a_target_that_ends_by_itself_is_not_judged_to_the_end(tmp_path: Path) -> None:
+    """Somebody else answered the rest: nobody knows who, so the run is incomplete."""
+    (tmp_path / "kill.py").write_text(
+        "import os, pathlib\n\ndef pytest_runtest_call():\n    file = pathlib.Path('profiles/parent')\n"
+        "    if file.exists():\n        pid = int(file.read_text())\n        file.unlink()\n        os.kill(pid, 9)\n"
+        "        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n",
+        "utf-8",
+    )
+    text = started_by_us(tmp_path, "'{python} serve.py {port}'", FAMILY)
+    ran = session(tmp_path, "-p", "kill", text=text, env={"PYTHONPATH": str(tmp_path)})
+    assert (ran.code, ran.verdict) == (1, "incomplete"), ran.out
+    assert "the target that we started ended by itself with status -9" in ran.out
+    assert set(ran.outcomes.values()) <= {"passed", "inapplicable"}
+    assert not alive(tmp_path / "profiles" / "child")
+
+
+def test_a_target_that_goes_into_the_background_is_stopped(tmp_path: Path) -> None:
+    """A command that ends before it is ready leaves nothing behind."""
+    command = "\"sh -c 'sleep 120 & echo $! > child; exit 0'\""
+    ran = session(tmp_path, text=started_by_us(tmp_path, command))
+    assert (ran.code, ran.report) == (4, {}), ran.out
+    assert "it ended with status 0 before it was ready" in ran.out
+    assert not alive(tmp_path / "profiles" / "child")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_of_a_run_that_is_broken_off(tmp_path: Path, how: signal.Signals) -> None:
+    """Ctrl-C, and the SIGTERM of a pipeline whose time is up, while the target is not ready and in the middle of a run."""
+    waiting = "import os, signal\nopen('child', 'w').write(str(os.getpid()))\nsignal.pause()\n"
+    text = started_by_us(tmp_path, "'{python} serve.py {port}'", waiting)
+    (tmp_path / "profiles" / "small.toml").write_text(text, "utf-8")
+    os.mkfifo(tmp_path / "profiles" / "child")
+    child = started(tmp_path, "--conformance-profile=small")
+    pid = int((tmp_path / "profiles" / "child").read_text("utf-8"))
+    child.send_signal(how)
+    out, _ = child.communicate(timeout=20)
+    assert (child.returncode, runs(pid)) == (2, False), out
+    (tmp_path / "profiles" / "child").unlink()
+    (tmp_path / "end.py").write_text(
+        f"import os\n\ndef pytest_runtest_call():\n    os.kill(os.getpid(), {how})\n", "utf-8"
+    )
+    text = started_by_us(tmp_path, "'{python} serve.py {port}'", FAMILY)
+    ran = session(tmp_path, "-p", "end", text=text, env={"PYTHONPATH": str(tmp_path)})
+    assert (ran.code, ran.verdict) == (2, "incomplete"), ran.out
+    assert not alive(tmp_path / "profiles" / "parent")
+    assert not alive(tmp_path / "profiles" / "child")
+
+
+def test_what_was_done_on_sigterm_is_done_again(tmp_path: Path) -> None:
+    """The handler of whoever runs pytest inside a program of theirs is back after the run."""
+    before = signal.getsignal(signal.SIGTERM)
+    assert nested(tmp_path, "--conformance-profile=sandbox", "--conformance-only=http.date").code == 1
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_server_that_is_already_there_is_not_taken_for_ours(tmp_path: Path, here: str) -> None:
+    """Yesterday's build on the same port is not judged in the place of the one that could not start."""
+    text = profile(here, target="[target.start]\ncommand = 'sleep 300'\nready = '/health'\n")
+    ran = nested(tmp_path, text=text)
+    assert (ran.code, ran.report) == (4, {}), ran.out
+    assert f"target.start: somebody answers at {here}/health before the target is started" in ran.out
+    assert "Traceback" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("'serve \"x'", "whose quotes or escapes are not closed"),
+        ("' '", "which names no program"),
+        ("\"''\"", "no program"),
+    ],
+)
+def test_a_command_that_is_none_is_one_sentence(tmp_path: Path, command: str, says: str) -> None:
+    """Exit status 4, with the file, the key and what it holds."""
+    ran = nested(tmp_path, text=started_by_us(tmp_path, command))
+    assert (ran.code, ran.report) == (4, {}), ran.out
+    assert "profiles/small.toml: target.start.command is " in ran.out
+    assert says in ran.out
+    assert "Traceback" not in ran.out
+
+
+def test_only_our_words_are_filled_in(tmp_path: Path) -> None:
+    """Braces of awk and of JSON reach the target as they stand."""
+    command = """\"{python} serve.py '{print $1}' {port} {} {0} {{port}}\"\nenv = { CFG = '{\"a\": \"{port}\"}' }"""
+    told = "import os, sys\nprint(sys.argv[1:], os.environ['CFG'])\nraise SystemExit(3)\n"
+    ran = nested(tmp_path, text=started_by_us(tmp_path, command, told))
+    assert ran.code == 4, ran.out
+    said = r"""\['\{print \$1\}', '(\d+)', '\{\}', '\{0\}', '\{\1\}'\] \{"a": "\1"\}"""
+    assert re.search(said, ran.out), ran.out
 
 
 def test_the_header_says_where_values_come_from(tmp_path: Path, here: str) -> None:
@@ -307,6 +433,65 @@ def test_a_report_that_cannot_be_written_is_said_before_the_run(tmp_path: Path) 
             assert "--conformance-report" in ran.out
             assert "Traceback" not in ran.out
             assert served.asked == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--conformance-profile=bad",),
+        ("--conformance-profile=nowhere",),
+        ("--conformance-profile=",),
+        ("--conformance-profile=small", "--conformance-profile=bad"),
+        ("--conformance-profile=small", "--conformance-only=nothing"),
+        ("--conformance-profile=small", "--setup-plan"),
+        ("--conformance-profile=small", "conformance/checks/offer.py::test_nothing[weather]"),
+    ],
+    ids=" ".join,
+)
+def test_the_report_of_an_earlier_run_does_not_outlive_this_one(
+    tmp_path: Path, here: str, args: tuple[str, ...]
+) -> None:
+    """Who reads the file after a run that came to nothing does not find yesterday's word in it."""
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "small.toml").write_text(profile(here), "utf-8")
+    (tmp_path / "profiles" / "bad.toml").write_text("edition = \n", "utf-8")
+    (tmp_path / "old.json").write_text('{"verdict": "conformant"}', "utf-8")
+    ran = nested(tmp_path, "--conformance-report=old.json", *args)
+    assert ran.code == 4, ran.out
+    assert not (tmp_path / "old.json").exists() or "incomplete" in (tmp_path / "old.json").read_text("utf-8")
+
+
+def test_a_list_takes_no_report_away(tmp_path: Path, here: str) -> None:
+    """--co is no run: it neither writes a report nor removes one."""
+    (tmp_path / "old.json").write_text("{}", "utf-8")
+    assert nested(tmp_path, "--co", "--conformance-report=old.json", text=profile(here)).code == 0
+    assert (tmp_path / "old.json").read_text("utf-8") == "{}"
+
+
+def test_a_report_that_cannot_be_written_in_the_end_is_one_sentence(tmp_path: Path, here: str) -> None:
+    """Exit status 1 for a target that is conformant: a pipeline may not go on without the evidence."""
+    (tmp_path / "gone.py").write_text(
+        "import shutil\n\ndef pytest_runtest_call():\n    shutil.rmtree('sub', ignore_errors=True)\n", "utf-8"
+    )
+    (tmp_path / "sub").mkdir()
+    args = ("-p", "gone", "--conformance-report=sub/report.json")
+    ran = session(tmp_path, *args, text=profile(here), env={"PYTHONPATH": str(tmp_path)})
+    *_, before, last = ran.out.rstrip().splitlines()
+    says = "--conformance-report=sub/report.json: the report could not be written: No such file or directory"
+    assert (ran.code, before) == (1, says), ran.out
+    assert last.startswith("conformant: ")
+    assert "Traceback" not in ran.out
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full here")
+def test_a_device_stays_a_device(tmp_path: Path, here: str) -> None:
+    """What is no file is written to; nothing is put in its place, and that it is full is said in a sentence."""
+    ran = nested(tmp_path, "--conformance-report=/dev/full", text=profile(here))
+    assert ran.code == 1
+    assert "--conformance-report=/dev/full: the report could not be written: No space left on device" in ran.out
+    assert "Traceback" not in ran.out
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+    assert list(Path("/dev").glob(".*.part")) == []
 
 
 def test_the_report_holds_every_row_and_its_evidence(tmp_path: Path, here: str) -> None:
@@ -481,6 +666,36 @@ def test_the_option_is_told_by_help(tmp_path: Path) -> None:
     ran = nested(tmp_path, "--help")
     for option in ("--conformance-profile", "--conformance-only", "--conformance-report"):
         assert option in ran.out
+
+
+@pytest.mark.parametrize(
+    ("target", "keeps", "wants"),
+    [
+        ("", True, ""),
+        ("", False, "terms, marker"),
+        ('environment = "production"', True, "forge"),
+    ],
+    ids=["all means", "no terms and no marker", "production"],
+)
+def test_the_last_line_says_what_was_left_out(tmp_path: Path, here: str, target: str, keeps: bool, wants: str) -> None:
+    """Without claims a requirement whose means are not given is left out: the word of the verdict does not show it."""
+    text = profile(here, claims="", target=target)
+    if not keeps:
+        text = text.partition("[[endpoint.terms]]")[0].replace('marker = "sunny"\npaid_identity = "subscriber"\n', "")
+    ran = nested(tmp_path, text=text)
+    assert (ran.code, ran.verdict) == (0, "conformant"), ran.out
+    lacking = [r for r in ran.report["results"] if r["outcome"] == "inapplicable" and not r["evidence"]]
+    end = f"; {len(lacking)} rows left out for want of {wants}" if wants else "more classes not judged"
+    assert ran.last.endswith(end)
+    assert bool(lacking) == bool(wants)
+
+
+def test_only_the_usual_port_has_a_plain_twin() -> None:
+    """Beside an https target on port 443 its host may be asked over http; beside another port nothing listens of ours."""
+    assert run_session._hosts("https://api.example", ()) == {"api.example"}
+    assert run_session._hosts("https://api.example:443", ()) == {"api.example:443", "api.example"}
+    assert run_session._hosts("https://api.example:8443", ("help.example",)) == {"api.example:8443", "help.example"}
+    assert run_session._hosts("http://api.example:8080", ()) == {"api.example:8080"}
 
 
 def test_the_last_word_is_the_verdict(tmp_path: Path, here: str) -> None:

@@ -1,14 +1,16 @@
 """A report bears itself out: decided again from its own evidence, without a network, it comes to the same."""
 
+import copy
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from fault import Fault
 from faults import FAULTS
 from judging import Judged, judged_as
-from serving import Altered, served
+from serving import Altered, Answer, refusals, served, then
 
 from conformance.outcome import Outcome
 from conformance.report.document import to_json
@@ -84,3 +86,201 @@ def test_a_report_that_was_touched_up_is_found_out(server: Server, monkeypatch: 
     monkeypatch.setattr(socket, "socket", refused)
     found = {(difference.requirement, difference.endpoint) for difference in review(told)}
     assert found == {(row["requirement"], row["endpoint"]) for row in touched} != set()
+
+
+Touch = Callable[[dict[str, Any]], None]
+
+
+def violated(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The red rows of a report."""
+    return [row for row in report["results"] if row["outcome"] == Outcome.VIOLATED]
+
+
+def holds(report: dict[str, Any]) -> None:
+    report["verdict"] = "conformant"
+
+
+def may_go_on(report: dict[str, Any]) -> None:
+    report["acceptable"] = True
+
+
+def class_holds(report: dict[str, Any]) -> None:
+    report["classes"]["x402/offer"] = "conformant"
+
+
+def other_counts(report: dict[str, Any]) -> None:
+    report["counts"]["passed"] += report["counts"].pop("violated")
+
+
+def rows_dropped(report: dict[str, Any]) -> None:
+    for row in violated(report):
+        report["results"].remove(row)
+
+
+def row_twice(report: dict[str, Any]) -> None:
+    report["results"].append(report["results"][0])
+
+
+def row_of_no_edition(report: dict[str, Any]) -> None:
+    report["results"].append(report["results"][0] | {"requirement": "http.is-pleasant"})
+
+
+def evidence_emptied(report: dict[str, Any]) -> None:
+    for row in violated(report):
+        row.update(outcome="passed", finding=None, evidence=[])
+
+
+def labels_emptied(report: dict[str, Any]) -> None:
+    for row in violated(report):
+        row.update(outcome="passed", finding=None, evidence=[{}])
+
+
+def evidence_of_another(report: dict[str, Any]) -> None:
+    for row in violated(report):
+        labels = {label: key.replace("weather/", "forecast/") for label, key in row["evidence"][0].items()}
+        row.update(outcome="passed", finding=None, evidence=[labels])
+
+
+def evidence_nowhere(report: dict[str, Any]) -> None:
+    del report["exchanges"][violated(report)[0]["evidence"][0]["unpaid"]]
+
+
+def inapplicable(report: dict[str, Any]) -> None:
+    for row in violated(report):
+        row.update(outcome="inapplicable", finding={"reason": "the profile states no terms"}, evidence=[])
+
+
+def examples_dropped(report: dict[str, Any]) -> None:
+    row = next(r for r in report["results"] if r["requirement"] == "http.garbage-payment")
+    row["evidence"] = row["evidence"][:3]
+
+
+def bodies_swapped(report: dict[str, Any]) -> None:
+    for digest in report["bodies"]:
+        report["bodies"][digest] = {"text": "another body"}
+
+
+def milder_level(report: dict[str, Any]) -> None:
+    violated(report)[0]["level"] = "SHOULD"
+
+
+def other_edition(report: dict[str, Any]) -> None:
+    report["edition"] = "2027.01"
+
+
+def excused(report: dict[str, Any]) -> None:
+    report["acceptable"] = True
+    for row in violated(report):
+        entry = {"requirement": row["requirement"], "endpoint": row["endpoint"], "reason": "x", "link": ""}
+        report["known_failures"].append(entry | {"expires": "9999-12-31"})
+
+
+def excused_for_nothing(report: dict[str, Any]) -> None:
+    entry = {
+        "requirement": "http.date",
+        "endpoint": "weather",
+        "reason": "x",
+        "link": "",
+        "expires": report["ended"][:10],
+    }
+    report["known_failures"].append(entry)
+
+
+def moved_in_between(report: dict[str, Any]) -> None:
+    report["sanity"]["last"]["response"]["status"] = 200
+
+
+def never_asked_again(report: dict[str, Any]) -> None:
+    del report["sanity"]["last"]
+
+
+TOUCHES: dict[Touch, str] = {
+    holds: "verdict: conformant",
+    may_go_on: "acceptable: True",
+    class_holds: "classes: ",
+    other_counts: "counts: ",
+    rows_dropped: "0 results",
+    row_twice: "2 results",
+    row_of_no_edition: "1 results",
+    evidence_emptied: "passed: None",
+    labels_emptied: "passed: None",
+    evidence_of_another: "passed: None",
+    evidence_nowhere: "violated: ",
+    inapplicable: "inapplicable: ",
+    examples_dropped: "passed: None",
+    bodies_swapped: "the digest of a body: ",
+    milder_level: "level: SHOULD",
+    other_edition: "edition: 2027.01",
+    excused: "acceptable: True",
+    excused_for_nothing: "known failures: ",
+    moved_in_between: "reservations: []",
+    never_asked_again: "reservations: []",
+}
+
+
+@pytest.fixture(scope="module")
+def told(server: Server) -> str:
+    """The report of a run that found one thing wrong, at a target that is long-winded."""
+    fault = next(fault for fault in FAULTS if fault.name == "the price is tenfold")
+
+    def padded(answer: Answer) -> None:
+        answer.body += b" " * 600
+
+    change = then(fault.does, refusals(padded))
+    return json.dumps(to_json(judged_as(server, change=change, where=fault.where).report))
+
+
+def test_the_report_that_is_touched_up_below_bears_itself_out(told: str) -> None:
+    """Before anybody touches it there is nothing to find, and there is something to touch."""
+    report = json.loads(told)
+    assert list(review(report)) == []
+    assert violated(report)
+    assert report["bodies"]
+
+
+@pytest.mark.parametrize("touch", TOUCHES, ids=lambda touch: touch.__name__)
+def test_whatever_is_touched_up_is_found_out(told: str, touch: Touch) -> None:
+    """The rows come from profile and edition, the outcomes from the evidence, and all else from the outcomes."""
+    report = json.loads(told)
+    before = copy.deepcopy(report)
+    touch(report)
+    assert report != before
+    assert [difference for difference in review(report) if difference.reported.startswith(TOUCHES[touch])]
+
+
+def test_a_reservation_that_follows_from_the_report_cannot_be_taken_away(server: Server) -> None:
+    """Too few examples are too few, whoever says otherwise."""
+
+    def hasty(document: dict[str, Any]) -> None:
+        document["limits"] = {"max_examples": 3}
+
+    report = json.loads(json.dumps(to_json(judged_as(server, edit=hasty).report)))
+    assert list(review(report)) == []
+    assert report["verdict"] == "incomplete"
+    report.update(verdict="conformant", acceptable=True, reservations=[])
+    report["classes"] = dict.fromkeys(report["classes"], "conformant")
+    assert {d.reported.partition(":")[0] for d in review(report)} == {
+        "reservations",
+        "verdict",
+        "acceptable",
+        "classes",
+    }
+
+
+def test_a_run_without_means_bears_itself_out(server: Server) -> None:
+    """Rows that nobody had the means to ask rest on the profile alone, with claims and without."""
+
+    def bare(document: dict[str, Any]) -> None:
+        document["target"]["environment"] = "production"
+        for endpoint in document["endpoint"]:
+            endpoint.pop("terms")
+            endpoint.pop("marker")
+
+    def unclaimed(document: dict[str, Any]) -> None:
+        bare(document)
+        del document["claims"]
+
+    for edit in (bare, unclaimed):
+        report = json.loads(json.dumps(to_json(judged_as(server, edit=edit).report)))
+        assert [row for row in report["results"] if not row["evidence"]]
+        assert list(review(report)) == []

@@ -71,7 +71,7 @@ def _settled(evidence: Evidence, offer: x402.Offer, *members: str) -> dict[str, 
     document = {key: value for key, value in offer.document.items() if key in members}
     if isinstance(document.get("accepts"), list):
         # The ways to pay have no order.
-        document["accepts"] = sorted(document["accepts"], key=_whose)
+        document["accepts"] = sorted(document["accepts"], key=lambda entry: (_whose(entry), str(entry)))
     dynamic = {
         place
         for pattern in (*_ALWAYS_DYNAMIC, *evidence.endpoint.dynamic)

@@ -143,8 +143,9 @@ def test_vary(evidence: Evidence) -> None:
         return
     for label, answer in (("unpaid", plain), ("browser", response)):
         directives = fields.cache_control(answer.values("cache-control"))
-        storable = "no-store" not in directives and (
-            "public" in directives or any(fields.natural(directives.get(n)) for n in ("max-age", "s-maxage"))
+        # A browser's own cache is meant too, so that private does not help; an age of 0 is never used again unasked.
+        storable = not {"no-store", "no-cache"} & set(directives) and (
+            bool(fields.natural(directives["max-age"])) if "max-age" in directives else "public" in directives
         )
         if storable and not {"accept", "*"} & fields.tokens(answer.values("vary")):
             raise Violation(

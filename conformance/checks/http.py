@@ -20,7 +20,8 @@ def refusal(evidence: Evidence, label: str = "unpaid") -> Response:
     response = evidence.response(label)
     if response.status != 402:
         reason = f"the unpaid request was answered {response.shown()}, not 402"
-        raise Untestable(reason, cause=REFUSED)
+        plain = evidence.response("unpaid").status == 402 and label not in {"unpaid", "again"}
+        raise Untestable(reason, cause="http.refused-for-everyone" if plain else REFUSED)
     return response
 
 

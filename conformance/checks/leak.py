@@ -115,7 +115,7 @@ _TRACES = (
     r"Traceback \(most recent call last\)",
     r'File "[^"\n]+\.py", line \d+',
     r"(?m)^[ \t]*at [\w.$<>]+\([\w$]+\.(?:java|kt|scala):\d+\)",
-    r"(?m)^[ \t]+at .{1,120}\((?:/|file://|[A-Z]:\\)[^()\n]{1,200}:\d+:\d+\)",
+    r"(?m)^[ \t]+at .{1,120}\((?:/|file://|node:|webpack-internal:|[A-Z]:\\)[^()\n]{1,200}:\d+:\d+\)",
     r"(?m)^[ \t]+at (?:async )?(?:/|file://|node:|[A-Z]:\\)[^()\n]{1,200}:\d+:\d+",
     r"(?m)^goroutine \d+ \[",
     r"(?m)^[ \t]*at [\w.]+\([^)\n]*\) in .+\.cs:line \d+",

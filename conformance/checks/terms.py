@@ -8,7 +8,7 @@ from conformance.checks import check
 from conformance.checks.offer import at, ways
 from conformance.evidence import Evidence
 from conformance.gather import again, strangers, unpaid
-from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
+from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Terms
 from conformance.protocols import x402
 
@@ -71,7 +71,7 @@ def _labels(evidence: Evidence) -> Iterator[str]:
     for label in ("again", *evidence.labels("stranger-")):
         try:
             ways(evidence, label)
-        except (Untestable, Unanswered):
+        except Untestable:
             continue
         yield label
 
@@ -132,7 +132,7 @@ def test_amount(evidence: Evidence) -> None:
 
 @check("x402.terms.pay-to", unpaid, again, strangers)
 def test_pay_to(evidence: Evidence) -> None:
-    if not all(terms.pay_to for terms in evidence.endpoint.terms):
+    if not any(terms.pay_to for terms in evidence.endpoint.terms):
         reason = "the profile's terms name no payee (pay_to), so that any would do"
         raise Untestable(reason) if evidence.claimed("x402/offer") else Inapplicable(reason)
     for pair in _matched(evidence):
