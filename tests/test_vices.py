@@ -1,7 +1,6 @@
 """A target that breaks off, stalls, floods or lies on the wire is never taken for a conformant one."""
 
 import os
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,13 +104,11 @@ def test_a_target_that_answers_now_and_then_is_not_conformant(tmp_path: Path, vi
 
 @pytest.mark.parametrize("vice", [hangs, sends_a_bomb, sends_no_http, sends_an_endless_body, resets], ids=a_name)
 def test_a_user_is_told_of_a_bad_target_in_one_sentence(tmp_path: Path, vice: Vice) -> None:
-    """In a process of its own, too: exit status 1, one story for the one cause, and no flood in memory."""
+    """In a process of its own, too: exit status 1, and one story for the one cause."""
     with vicious(vice) as served:
         ran = judged(tmp_path, served.base_url, run=session)
     assert (ran.code, ran.verdict) == (1, "incomplete")
     assert ran.out.count("could not be judged") == 1
-    # The largest child that this process ever waited for, in KiB: an upper bound for this one.
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 300 * 1024
 
 
 def test_a_port_at_which_nobody_listens_is_an_error(tmp_path: Path) -> None:
