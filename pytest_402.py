@@ -1,4 +1,4 @@
-"""The pytest plugin: three options, and nothing else until a profile is named.
+"""The pytest plugin: four options, and nothing else until a profile is named.
 
 pytest imports this module in every session of every project beside us, so it imports pytest and nothing more. It stands
 beside the package, not in it: a project may well have a package of its own that is called conformance.
@@ -27,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         help="run only the requirements whose id begins with PREFIX, such as x402.offer (a partial run)",
     )
+    group.addoption(
+        "--conformance-real-money",
+        action="store_true",
+        help="allow payments on networks with real money, within a [[budget]] with real_money = true",
+    )
     group.addoption("--conformance-report", metavar="FILE", help="write the report, with all its evidence, as JSON")
 
 
@@ -50,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         session.begin(config, names)
         return
-    for option in ("conformance_only", "conformance_report"):
+    for option in ("conformance_only", "conformance_report", "conformance_real_money"):
         if config.getoption(option):
             flag = "--" + option.replace("_", "-")
             msg = f"{flag} needs --conformance-profile=NAME: there is no target to judge"

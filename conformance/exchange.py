@@ -10,6 +10,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from conformance import documents
+from conformance.paid import Paid
 
 __all__ = ["Exchange", "Failure", "Request", "Response"]
 
@@ -137,7 +138,7 @@ class Failure:
     """Why there is no readable answer."""
 
     kind: str
-    """refused, timeout, closed, tls, protocol, header-limit, body-limit, coding, rate-limited, budget or down."""
+    """refused, timeout, closed, tls, protocol, header-limit, body-limit, coding, rate-limited, budget, unpayable, down."""
     detail: str
 
 
@@ -152,6 +153,10 @@ class Exchange:
     """Seconds since the run began."""
     took: float = 0.0
     """Seconds until the answer was read."""
+    content: float | None = None
+    """Seconds until its first byte of content; None when it had none."""
+    paid: Paid | None = None
+    """The payment that was made with it; None when there was none, or we did not make it."""
 
     def again(self) -> str:
         """A shell line that shows it again: curl, or bytes on a socket for what curl would not show."""
@@ -175,6 +180,10 @@ class Exchange:
             "at": round(self.at, 4),
             "took": round(self.took, 4),
         }
+        if self.content is not None:
+            document["content"] = round(self.content, 4)
+        if self.paid:
+            document["paid"] = self.paid.to_json()
         if self.response:
             r = self.response
             document["response"] = {
@@ -212,6 +221,8 @@ class Exchange:
             failure=failed and Failure(**failed),
             at=document["at"],
             took=document["took"],
+            content=document.get("content"),
+            paid=Paid.from_json(document["paid"]) if "paid" in document else None,
         )
 
 

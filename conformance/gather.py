@@ -7,6 +7,7 @@ from conformance.fields import links, resolved
 from conformance.probe import Probe, request_to
 from conformance.profile import Endpoint
 from conformance.protocols import x402
+from conformance.purse import Order
 
 __all__ = [
     "EVIL_HOST",
@@ -80,9 +81,15 @@ def again(probe: Probe) -> None:
 
 
 def paid(probe: Probe) -> None:
-    """The same request from the identity that gets the protected answer."""
+    """The same request from the identity that gets the protected answer; without one, by whoever pays for it."""
     if probe.endpoint and probe.endpoint.paid_identity:
         probe.ask("paid", identity=probe.endpoint.paid_identity)
+    elif probe.endpoint and probe.endpoint.protocol == "x402" and probe.purse.scripted:
+        probe.gather(unpaid)
+        answer = probe.kept["unpaid"].response
+        version = spoken(probe.endpoint.versions, answer)[-1] if answer else 2
+        if (made := probe.pay("paid", Order(version=version))).failure and made.failure.kind == "unpayable":
+            del probe.kept["paid"]
 
 
 def as_browser(probe: Probe) -> None:

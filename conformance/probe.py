@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypedDict, Unpack
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypedDict, Unpack
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from conformance.evidence import Evidence
-from conformance.exchange import Exchange, Request
+from conformance.exchange import Exchange, Failure, Request
+from conformance.paid import NOTHING
 from conformance.profile import Endpoint, Profile
+from conformance.protocols import x402
+from conformance.purse import Order, Purse, Unpayable
 from conformance.wire import Wire
 
-__all__ = ["Changes", "Gather", "Probe", "request_to"]
+__all__ = ["Carry", "Changes", "Gather", "Probe", "request_to", "value_at"]
 
 USER_AGENT = "pytest-402/0.1 (+conformance run)"
 
@@ -26,6 +29,10 @@ class Changes(TypedDict, total=False):
     headers: Mapping[str, str]
     without: tuple[str, ...]
     identity: str
+
+
+Carry = Callable[[str], Changes]
+"""Where a payment travels: from its field value to what changes in the request."""
 
 
 class Gather(Protocol):
@@ -43,9 +50,14 @@ class Probe:
 
     profile: Profile
     wire: Wire
+    purse: Purse
     endpoint: Endpoint | None = None
     kept: dict[str, Exchange] = field(default_factory=dict)
     _gathered: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def at(self, endpoint: Endpoint) -> "Probe":
+        """A probe of an endpoint of the same target, which has asked nothing yet."""
+        return Probe(profile=self.profile, wire=self.wire, purse=self.purse, endpoint=endpoint)
 
     def evidence(self, gathers: Sequence[Gather]) -> Evidence:
         """What ``gathers`` bring in; each asks once in a run, later checks share its exchanges."""
@@ -74,12 +86,113 @@ class Probe:
         """Sends the endpoint's request, with ``changes`` as for ``request_to``, and keeps it as ``label``."""
         request = request_to(self.profile, self.endpoint, **changes)
         account = self.endpoint.name if self.endpoint else ""
-        if raw:
-            exchange = self.wire.send_raw(request, account=account)
-        else:
-            exchange = self.wire.send(request, account=account, back_off=not self._means_429())
+        with self.purse.alone():
+            if raw:
+                exchange = self.wire.send_raw(request, account=account)
+            else:
+                exchange = self.wire.send(request, account=account, back_off=not self._means_429())
         self.kept[label] = exchange
         return exchange
+
+    def pay(
+        self,
+        label: str,
+        order: Order,
+        *,
+        carry: Carry | None = None,
+        watched: bool = False,
+        **changes: Unpack[Changes],
+    ) -> Exchange:
+        """Sends the endpoint's request with the payment of ``order``, and keeps it as ``label``.
+
+        ``carry`` says where the payment travels, if not in the field of its version; ``watched``, whether the witness
+        is read before and after. Where the payment cannot be made, the exchange is a failure that says why.
+        """
+        try:
+            made = self.purse.make(self.offer(order.version), order)
+        except Unpayable as why:
+            request = request_to(self.profile, self.endpoint, **changes)
+            exchange = Exchange(request=request, failure=Failure(kind="unpayable", detail=str(why)))
+            self.kept[label] = exchange
+            return exchange
+        self.purse.instruct(made, order, self.wire.timeout)
+        carried = carry(made.value) if carry else Changes(headers={x402.PAYMENT[order.version]: made.value})
+        with self.purse.alone():
+            before = self.witnessed() if watched else None
+            exchange = self.ask(label, **_both(changes, carried))
+            after = self.witnessed() if watched else None
+        note = replace(self.purse.followed(made), witness=None if before is None or after is None else (before, after))
+        self.kept[label] = replace(exchange, paid=note)
+        return self.kept[label]
+
+    def pay_together(self, orders: Mapping[str, Order]) -> None:
+        """Sends one request for each of ``orders`` at the same time, and keeps each under its label."""
+        made = {}
+        for label, order in orders.items():
+            try:
+                made[label] = self.purse.make(self.offer(order.version), order)
+            except Unpayable:
+                self.pay(label, order)
+                continue
+            self.purse.instruct(made[label], order, self.wire.timeout)
+        if not made:
+            return
+        requests = [
+            request_to(self.profile, self.endpoint, headers={x402.PAYMENT[payment.note.version]: payment.value})
+            for payment in made.values()
+        ]
+        account = self.endpoint.name if self.endpoint else ""
+        with self.purse.alone():
+            answered = self.wire.send_together(requests, account=account)
+        for (label, payment), exchange in zip(made.items(), answered, strict=True):
+            self.kept[label] = replace(exchange, paid=self.purse.followed(payment))
+
+    def watch(self, label: str) -> None:
+        """The plain request, with what the witness reads before and after it."""
+        with self.purse.alone():
+            before = self.witnessed()
+            exchange = self.ask(label)
+            self._watched(label, exchange, before, self.witnessed())
+
+    def rest(self, label: str, like: Exchange) -> None:
+        """What the witness reads twice while nothing is asked, beside what ``like`` was."""
+        with self.purse.alone():
+            self._watched(label, replace(like, paid=None), self.witnessed(), self.witnessed())
+
+    def _watched(self, label: str, exchange: Exchange, before: int | None, after: int | None) -> None:
+        seen = None if before is None or after is None else (before, after)
+        note = exchange.paid or NOTHING
+        self.kept[label] = replace(exchange, paid=replace(note, witness=seen))
+
+    def witnessed(self) -> int | None:
+        """What the endpoint's witness reads; None where it has none, or it cannot be read."""
+        witness = self.endpoint.witness if self.endpoint else None
+        if witness is None:
+            return None
+        if witness.log:
+            return self.purse.logged(witness.log)
+        request = request_to(self.profile, None, path=witness.path)
+        response = self.wire.send(request, account="witness").response
+        if response is None or not 200 <= response.status < 300:
+            return None
+        found = response.value(witness.header) if witness.header else value_at(response.json_or_none(), witness.pointer)
+        return _whole(found)
+
+    def offer(self, version: int) -> x402.Offer:
+        """What is paid for, asked again where the offer is one that changes; raises Unpayable when there is none."""
+        assert self.endpoint is not None  # noqa: S101 - only what an endpoint offers is paid for
+        if self.endpoint.dynamic or "unpaid" not in self.kept:
+            response = self.ask("unpaid" if "unpaid" not in self.kept else "offer").response
+        else:
+            response = self.kept["unpaid"].response
+        try:
+            found = x402.offer_in(response, version) if response else None
+        except x402.Malformed:
+            found = None
+        if found is None:
+            reason = f"there is no version {version} offer to pay"
+            raise Unpayable(reason)
+        return found
 
     def _means_429(self) -> bool:
         if self.endpoint is None:
@@ -124,6 +237,34 @@ def request_to(
         headers=tuple((k, v) for k, v in _merged(fields, headers or {}).items() if k.lower() not in without),
         body=body,
     )
+
+
+def _both(changes: Changes, others: Changes) -> Changes:
+    """Both changes, the fields and queries of the two together."""
+    joined = Changes(**{**changes, **others})
+    for key in ("headers", "query"):
+        if key in changes and key in others:
+            joined[key] = {**changes[key], **others[key]}
+    return joined
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    return int(value) if isinstance(value, int) or value.strip().isdecimal() else None
+
+
+def value_at(document: Any, pointer: str) -> Any:
+    """What a JSON Pointer (RFC 6901) points at; None when there is nothing."""
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(document, dict) and key in document:
+            document = document[key]
+        elif isinstance(document, list) and key.isdecimal() and int(key) < len(document):
+            document = document[int(key)]
+        else:
+            return None
+    return document
 
 
 def _merged(fields: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:

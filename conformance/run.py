@@ -15,7 +15,8 @@ from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.outcome import Finding, Inapplicable, Outcome, Unanswered, Untestable, Violation
 from conformance.probe import Probe
-from conformance.profile import Endpoint, Environment, Profile
+from conformance.profile import Endpoint, Environment, FacilitatorMode, Profile
+from conformance.purse import Purse
 from conformance.wire import Wire
 
 __all__ = ["Result", "Row", "Run", "concerned", "decided", "lacking", "left_out", "rows", "unjudged"]
@@ -129,11 +130,48 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
         "forge": 'target.environment is "production": only plain requests are sent'
         if profile.target.environment is Environment.PRODUCTION
         else "",
+        "pay": _no_payment(profile),
+        "facilitator": _no_payment(profile) or _no_script(profile),
+        "failing": ""
+        if endpoint and endpoint.failing
+        else f"the profile does not say how {name} is made to fail (failing)",
+        "slow": "" if endpoint and endpoint.slow else f"the profile does not say how {name} is made slow (slow)",
+        "witness": "" if endpoint and endpoint.witness else f"the profile names no witness for {name}",
+        "restart": _no_restart(profile),
         "terms": "" if endpoint and endpoint.terms else f"the profile states no terms for {name}",
         "marker": "" if endpoint and endpoint.marker else f"the profile names no marker for {name}",
     }
     needs = sorted(row.requirement.needs)
     return {need: why for need in needs if (why := told.get(need, f"this version has no means for {need}"))}
+
+
+def _paid(profile: Profile) -> bool:
+    return any(endpoint.protocol == "x402" and endpoint.marker for endpoint in profile.endpoints)
+
+
+def _no_payment(profile: Profile) -> str:
+    if profile.target.environment is Environment.PRODUCTION:
+        return 'target.environment is "production": nothing is paid'
+    if "facilitator" not in profile.document:
+        return "the profile has no [facilitator], so that nobody can pay"
+    if profile.facilitator.mode is FacilitatorMode.OWN and not profile.budgets:
+        return 'facilitator.mode is "own" and there is no [[budget]]: nothing may be spent'
+    return ""
+
+
+def _no_script(profile: Profile) -> str:
+    own = profile.facilitator.mode is FacilitatorMode.OWN
+    return 'facilitator.mode is "own": what the facilitator is asked and says cannot be seen' if own else ""
+
+
+def _no_restart(profile: Profile) -> str:
+    start = profile.target.start
+    if not _paid(profile):
+        return "the profile names no marker for any endpoint that is paid"
+    if start is None or not start.restart:
+        return "the target may not be restarted (target.start.restart)"
+    told = any("{facilitator}" in text for text in (start.command, *start.env.values()))
+    return "" if told else "target.start does not say where the facilitator is ({facilitator})"
 
 
 def left_out(row: Row, profile: Profile) -> tuple[Outcome, Finding] | None:
@@ -170,6 +208,7 @@ class Run:
     profile: Profile
     edition: Edition
     wire: Wire
+    purse: Purse
     place: str = "main"
     """Which process this is, so that exchanges of two workers are told apart."""
     _probes: dict[str, Probe] = field(default_factory=dict)
@@ -182,7 +221,9 @@ class Run:
         """Asks what the row needs and decides it."""
         started = time.monotonic()
         endpoint = next((e for e in self.profile.endpoints if e.name == row.endpoint), None)
-        probe = self._probes.setdefault(row.endpoint, Probe(profile=self.profile, wire=self.wire, endpoint=endpoint))
+        probe = self._probes.setdefault(
+            row.endpoint, Probe(profile=self.profile, wire=self.wire, purse=self.purse, endpoint=endpoint)
+        )
         check = self._checks[row.requirement.id]
         shown: list[Evidence] = []
         outcome: Outcome

@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 import hypothesis.configuration
 import pytest
 
-from conformance import catalogue, collect, known, options, profile, run, target
+from conformance import catalogue, collect, facilitator, known, options, profile, run, target
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome
 from conformance.probe import request_to
-from conformance.profile import Profile, ProfileError
+from conformance.profile import Environment, FacilitatorMode, Profile, ProfileError
+from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
 from conformance.report import document, terminal
 from conformance.run import Result, Row
@@ -85,6 +86,8 @@ class Session:
         self._edition = catalogue.editions()[loaded.edition]
         self._rows = run.rows(loaded, self._edition)
         self._process: target.Process | None = None
+        self._facilitator: facilitator.Running | None = None
+        self._means = Means()
         self._run: run.Run | None = None
         self._down = ""
         self._sanity: dict[str, Exchange] = {}
@@ -101,17 +104,25 @@ class Session:
         if self._config.option.collectonly:
             return
         if self._worker:
+            self._means = Means.from_json(self._worker["conformance_means"])
             self._open(self._worker["conformance_base_url"], self._worker["workerid"])
             self._down = self._worker["conformance_down"]
             return
         base_url = self._profile.target.base_url
-        if how := self._profile.target.start:
-            try:
-                self._process = target.start(self._profile, how, environ=os.environ)
-            except ProfileError as error:
-                raise pytest.UsageError(str(error)) from error
-            base_url = self._process.base_url
-        self._open(base_url, "main")
+        try:
+            where = self._begin_facilitator()
+            if how := self._profile.target.start:
+                self._process = target.start(self._profile, how, environ=os.environ, facilitator=where)
+        except ProfileError as error:
+            raise pytest.UsageError(str(error)) from error
+        self._means = Means(
+            control=self._facilitator.control.url if self._facilitator else "",
+            lock=self._lock() if any(e.witness for e in self._profile.endpoints) else "",
+            log=str(self._process.log) if self._process else "",
+            base_url=base_url,
+            real_money=bool(self._config.getoption("conformance_real_money")),
+        )
+        self._open(self._process.base_url if self._process else base_url, "main")
         self._down = self._sane("first")
 
     @pytest.hookimpl(optionalhook=True)
@@ -120,17 +131,40 @@ class Session:
         node.workerinput["conformance_profile"] = self._digest
         node.workerinput["conformance_base_url"] = self._profile.target.base_url
         node.workerinput["conformance_down"] = self._down
+        node.workerinput["conformance_means"] = self._means.to_json()
+
+    def _begin_facilitator(self) -> str:
+        """Starts the scripted facilitator, if the profile asks for one; the URL at which the target sees it."""
+        own = self._profile.facilitator
+        asked = "facilitator" in self._profile.document and own.mode is FacilitatorMode.SCRIPTED
+        if not asked or self._profile.target.environment is Environment.PRODUCTION:
+            return own.url or ""
+        host, _, port = (own.listen or "127.0.0.1:0").rpartition(":")
+        try:
+            self._facilitator = facilitator.start(host.strip("[]"), int(port))
+        except OSError as error:
+            why = error.strerror or error
+            msg = f"{self._profile.path}: facilitator.listen is {own.listen}: {why}; stop what is there, or give another port"
+            raise ProfileError(msg) from error
+        return own.url or self._facilitator.url
+
+    def _lock(self) -> str:
+        handle, name = tempfile.mkstemp(prefix="conformance-witness-")
+        os.close(handle)
+        return name
 
     def _open(self, base_url: str, place: str) -> None:
         self._profile = self._profile.at(base_url)
+        redactor = Redactor.of(self._profile.secrets)
         wire = Wire(
             timeout=self._profile.target.timeout,
             limits=self._profile.limits,
-            redactor=Redactor.of(self._profile.secrets),
+            redactor=redactor,
             hosts=_hosts(base_url, self._profile.target.helpers),
             sanity=request_to(self._profile, self._profile.endpoints[0]),
         )
-        self._run = run.Run(profile=self._profile, edition=self._edition, wire=wire, place=place)
+        purse = Purse(profile=self._profile, means=self._means, redactor=redactor, place=place, began=wire.began)
+        self._run = run.Run(profile=self._profile, edition=self._edition, wire=wire, purse=purse, place=place)
 
     def _sane(self, when: str) -> str:
         """Asks the first endpoint's request; why the target is not there, or an empty string."""
@@ -146,8 +180,13 @@ class Session:
         try:
             if self._run:
                 self._run.wire.close()
+                self._run.purse.close()
             if self._process:
                 self._process.stop()
+            if self._facilitator:
+                self._facilitator.stop()
+            if self._means.lock and not self._worker:
+                Path(self._means.lock).unlink(missing_ok=True)
             return (yield)
         finally:
             self._settle()

@@ -77,14 +77,14 @@ class Process:
             time.sleep(0.02)
 
 
-def start(profile: Profile, how: Start, *, environ: Mapping[str, str]) -> Process:
-    """Starts the target of ``profile`` and waits until it is ready.
+def start(profile: Profile, how: Start, *, environ: Mapping[str, str], facilitator: str = "") -> Process:
+    """Starts the target of ``profile``, whose facilitator is at ``facilitator``, and waits until it is ready.
 
     Raises ProfileError for a command that cannot be run, for an address at which somebody answers already, and, with
     the end of its log, when the target does not become ready within 30 s.
     """
     port = str(_free_port())
-    words = {"port": port, "python": sys.executable, "facilitator": profile.facilitator.url or ""}
+    words = {"port": port, "python": sys.executable, "facilitator": facilitator}
     command = [_filled(part, words) for part in _parts(profile, how)]
     env = {**environ, **{key: _filled(value, words) for key, value in how.env.items()}}
     base_url = profile.target.base_url.replace("{port}", port)

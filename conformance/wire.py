@@ -6,8 +6,9 @@ import functools
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -22,7 +23,8 @@ from conformance.transport import BoundedTransport
 
 __all__ = ["Limits", "Wire"]
 
-_Result = tuple[Response | None, Failure | None]
+_Result = tuple[Response | None, Failure | None, float | None]
+"""An answer, or why there is none, and at what moment its content began."""
 
 _IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
 # A payment can be spent once, whatever the method.
@@ -86,6 +88,20 @@ class Wire:
         """
         return self._asked_within_bounds(request, self._once_raw, account=account, back_off=True)
 
+    def send_together(self, requests: Sequence[Request], *, account: str = "") -> tuple[Exchange, ...]:
+        """Sends ``requests`` at the same time, each as ``send_raw`` does, and returns when all are answered."""
+        refused = [self._refusal(request, account) for request in requests]
+        self._asked[account] = self._asked.get(account, 0) + len(requests)
+        with ThreadPoolExecutor(len(requests)) as pool:
+            asked = [
+                pool.submit(self._once_raw, request) if refusal is None else None
+                for request, refusal in zip(requests, refused, strict=True)
+            ]
+            return tuple(
+                self._recorded(turn.result() if turn else Exchange(request=request, failure=refusal, at=self._now()))
+                for request, refusal, turn in zip(requests, refused, asked, strict=True)
+            )
+
     def alive(self) -> Failure | None:
         """Asks the sanity request; None when it is answered."""
         if self.sanity is None:
@@ -96,6 +112,16 @@ class Wire:
     def give_up(self, reason: str) -> None:
         """Answers every later request with a failure, without asking the target."""
         self._down = reason
+
+    def beside(self, base_url: str) -> "Wire":
+        """A wire with the same bounds and clock to another instance of the target, and to nobody else."""
+        return Wire(
+            timeout=self.timeout,
+            limits=self.limits,
+            redactor=self.redactor,
+            hosts=frozenset({urlsplit(base_url).netloc}),
+            began=self.began,
+        )
 
     def close(self) -> None:
         """Closes every connection."""
@@ -120,9 +146,7 @@ class Wire:
                     f"429 persists after {self._waited:.1f} s of waiting (limits.max_wait {self.limits.max_wait:g})"
                 )
                 failure = Failure(kind="rate-limited", detail=detail)
-                return self._recorded(
-                    Exchange(request=request, response=response, failure=failure, at=exchange.at, took=exchange.took)
-                )
+                return self._recorded(replace(exchange, failure=failure))
             self._waited += wait
             time.sleep(wait)
             pause *= 2
@@ -153,7 +177,8 @@ class Wire:
 
     def _recorded(self, exchange: Exchange) -> Exchange:
         asked, answered, failed = exchange.request, exchange.response, exchange.failure
-        return Exchange(
+        return replace(
+            exchange,
             request=Request(
                 method=asked.method,
                 url=self._text(asked.url),
@@ -170,8 +195,6 @@ class Wire:
                 after=self._content(answered.after),
             ),
             failure=failed and Failure(kind=failed.kind, detail=self._text(failed.detail)),
-            at=exchange.at,
-            took=exchange.took,
         )
 
     def _text(self, value: str) -> str:
@@ -184,20 +207,28 @@ class Wire:
         return self.redactor.content(disarmed(value)) if value else value
 
     def _once(self, request: Request) -> Exchange:
-        at, started = self._now(), time.monotonic()
-        response, failure = self._guarded(lambda: self._read(request))
-        return Exchange(request=request, response=response, failure=failure, at=at, took=time.monotonic() - started)
+        return self._timed(request, lambda: self._read(request))
 
     def _once_raw(self, request: Request) -> Exchange:
+        return self._timed(request, lambda: self._read_raw(request))
+
+    def _timed(self, request: Request, read: Callable[[], _Result]) -> Exchange:
         at, started = self._now(), time.monotonic()
-        response, failure = self._guarded(lambda: self._read_raw(request))
-        return Exchange(request=request, response=response, failure=failure, at=at, took=time.monotonic() - started)
+        response, failure, content = self._guarded(read)
+        return Exchange(
+            request=request,
+            response=response,
+            failure=failure,
+            at=at,
+            took=time.monotonic() - started,
+            content=content and content - started,
+        )
 
     def _guarded(self, read: Callable[[], _Result]) -> _Result:
         try:
             return read()
         except _FAILURES as error:
-            return None, _failure(error, self.timeout)
+            return None, _failure(error, self.timeout), None
 
     def _read(self, request: Request) -> _Result:
         asked = httpx.Request(
@@ -208,12 +239,13 @@ class Wire:
         )
         answer = self._transport.send(asked, within=self.timeout, again=_repeatable(request))
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
+        began: list[float] = []
         try:
-            body, failure = coding.decoded(answer.iter_stream(), _coding(headers), self.limits.max_body)
+            body, failure = coding.decoded(_noting(answer.iter_stream(), began), _coding(headers), self.limits.max_body)
         finally:
             answer.close()
         if failure:
-            return None, failure
+            return None, failure, None
         response = Response(
             status=answer.status,
             reason=answer.extensions["reason_phrase"].decode("latin-1"),
@@ -221,7 +253,7 @@ class Wire:
             headers=headers,
             body=body,
         )
-        return response, None
+        return response, None, next(iter(began), None)
 
     def _read_raw(self, request: Request) -> _Result:
         parts = urlsplit(request.url)
@@ -233,12 +265,12 @@ class Wire:
             max_body=self.limits.max_body,
         )
         if isinstance(answer, raw.RawFailure):
-            return None, Failure(kind=answer.kind, detail=answer.detail)
+            return None, Failure(kind=answer.kind, detail=answer.detail), None
         if answer.truncated:
-            return None, self._cut(answer)
+            return None, self._cut(answer), None
         body, failure = coding.decoded([answer.body], _coding(answer.headers), self.limits.max_body)
         if failure and request.method != "HEAD":
-            return None, failure
+            return None, failure, None
         response = Response(
             status=answer.status,
             reason=answer.reason,
@@ -247,7 +279,7 @@ class Wire:
             body=body,
             after=answer.after,
         )
-        return response, None
+        return response, None, None
 
     def _cut(self, answer: raw.RawAnswer) -> Failure:
         match answer.cut:
@@ -257,6 +289,14 @@ class Wire:
                 return Failure(kind="body-limit", detail=coding.too_long(self.limits.max_body))
             case _:
                 return Failure(kind=answer.cut, detail="the answer breaks off: it ends before its content does")
+
+
+def _noting(chunks: Iterable[bytes], began: list[float]) -> Iterator[bytes]:
+    """``chunks``, with the moment of the first that is not empty put into ``began``."""
+    for chunk in chunks:
+        if chunk and not began:
+            began.append(time.monotonic())
+        yield chunk
 
 
 def _repeatable(request: Request) -> bool:

@@ -11,19 +11,27 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from serving import GOODS, Altered, Change, Relay, relayed, unaltered
+from shop import Shop
 
-from conformance import _data, catalogue, checks, profile
+from conformance import _data, catalogue, checks, facilitator, profile
 from conformance.exchange import Exchange
 from conformance.known import KnownFailures
 from conformance.outcome import Outcome, Verdict
 from conformance.probe import request_to
 from conformance.profile import Profile
+from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
 from conformance.report import document
 from conformance.run import Result, Run, rows
 from conformance.wire import Wire
 
-__all__ = ["Edit", "Judged", "judged", "judged_as", "sandbox_profile"]
+__all__ = ["PAID", "UNPAID", "Edit", "Judged", "judged", "judged_as", "judged_paid", "sandbox_profile"]
+
+UNPAID = ("http", "browser", "x402/offer")
+"""The classes that are judged without a payment."""
+
+PAID = ("x402/guard", "x402/settlement", "x402/order")
+"""The classes that take payments."""
 
 Edit = Callable[[dict[str, Any]], None]
 """What makes a profile different: changes its document in place."""
@@ -60,6 +68,9 @@ def sandbox_profile(base_url: str, edit: Edit | None = None, secrets: Mapping[st
     written = tomllib.loads((_data.profiles() / "sandbox.toml").read_text("utf-8"))
     del written["target"]["start"]
     written["target"] |= {"base_url": base_url, "timeout": 5.0}
+    written["endpoint"] = [entry for entry in written["endpoint"] if entry["path"] in GOODS]
+    written["claims"] = {"classes": list(UNPAID)}
+    del written["facilitator"]
     if edit:
         edit(written)
     open_ = written
@@ -76,11 +87,14 @@ def judged(
     edit: Edit | None = None,
     secrets: Mapping[str, str] | None = None,
     examples: int | None = None,
+    control: str = "",
+    only: Sequence[str] = (),
 ) -> Judged:
     """Every row of the sandbox's profile, asked of a server at ``base_url`` as a run does, and concluded.
 
     ``claims`` replaces the claimed classes, ``edit`` changes the profile's document after that. With ``examples`` that
-    many payments are drawn, beside those that are always asked, and the edition is content with that.
+    many payments are drawn, beside those that are always asked, and the edition is content with that. ``control`` is
+    the control URL of the scripted facilitator, where the profile has one; ``only`` are beginnings of ids.
     """
 
     def both(written: dict[str, Any]) -> None:
@@ -95,24 +109,27 @@ def judged(
     edition = catalogue.editions()[loaded.edition]
     if examples is not None:
         edition = replace(edition, floors={**edition.floors, "max_examples": examples})
-    scored = rows(loaded, edition)
+    scored = tuple(row for row in rows(loaded, edition) if row.requirement.id.startswith(tuple(only) or ("",)))
     order = [check.requirement for found in checks.load().values() for check in found]
     first = request_to(loaded, loaded.endpoints[0])
+    redactor = Redactor.of(loaded.secrets)
     wire = Wire(
         timeout=loaded.target.timeout,
         limits=loaded.limits,
-        redactor=Redactor.of(loaded.secrets),
+        redactor=redactor,
         hosts=frozenset({urlsplit(base_url).netloc, *loaded.target.helpers}),
         sanity=first,
     )
+    purse = Purse(profile=loaded, means=Means(control=control), redactor=redactor, began=wire.began)
     began = time.time()
     try:
         sanity: dict[str, Exchange] = {"first": wire.send(first)}
-        run = Run(profile=loaded, edition=edition, wire=wire)
+        run = Run(profile=loaded, edition=edition, wire=wire, purse=purse)
         results = {row.key: run.judge(row) for row in sorted(scored, key=lambda row: order.index(row.requirement.id))}
         sanity["last"] = wire.send(first)
     finally:
         wire.close()
+        purse.close()
     report = document.conclude(
         profile=loaded,
         edition=edition,
@@ -156,3 +173,36 @@ def judged_as(
 
     with relayed(here, relay) as before:
         return judged(before, claims=claims, edit=helped, secrets=secrets, examples=examples)
+
+
+def judged_paid(
+    shop: tuple[Shop, str, facilitator.Running],
+    *,
+    goods: Sequence[str] = ("/weather",),
+    slow: bool = False,
+    edit: Edit | None = None,
+    examples: int = 2,
+    **flaws: Any,
+) -> Judged:
+    """The classes that take payments, judged at ``goods`` of a shop with ``flaws``.
+
+    Slow handlers take two seconds a version: unless ``slow``, the profile knows of none, and claims nothing.
+    """
+    built, here, running = shop
+    built.begin(**flaws)
+    running.control.reset()
+    whole = tomllib.loads((_data.profiles() / "sandbox.toml").read_text("utf-8"))
+
+    def both(written: dict[str, Any]) -> None:
+        written["endpoint"] = [entry for entry in whole["endpoint"] if entry["path"] in goods]
+        written["facilitator"] = {"mode": "scripted"}
+        written["claims"] = {"classes": list(PAID)}
+        if not slow:
+            del written["claims"]
+            for entry in written["endpoint"]:
+                del entry["slow"]
+        if edit:
+            edit(written)
+
+    only = tuple(f"{cls.replace('/', '.')}." for cls in PAID)
+    return judged(here, edit=both, examples=examples, control=running.control.url, only=only)

@@ -25,6 +25,7 @@ __all__ = [
     "Relay",
     "coded",
     "decoded",
+    "listening",
     "offer",
     "refusals",
     "relayed",
@@ -219,18 +220,19 @@ class Altered:
 
 
 @contextmanager
-def _listening() -> Iterator[tuple[socket.socket, str]]:
+def listening() -> Iterator[tuple[socket.socket, str]]:
+    """A socket that listens on a free port of 127.0.0.1, and its base URL."""
     # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms for each request otherwise.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(128)
-        yield listening, f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen(128)
+        yield bound, f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 @contextmanager
 def served() -> Iterator[tuple[Altered, str]]:
     """An altered sandbox that is not altered yet, on a free port of 127.0.0.1 in a thread, and its base URL."""
-    with _listening() as (listening, here):
+    with listening() as (bound, here):
         altered = Altered(inner=app(here))
         config = uvicorn.Config(
             altered,
@@ -241,7 +243,7 @@ def served() -> Iterator[tuple[Altered, str]]:
             server_header=False,
         )
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         # The socket listens already: a request that comes early waits for the server.
         try:
@@ -259,12 +261,12 @@ def relayed(base_url: str, relay: Relay) -> Iterator[str]:
     One request per connection: for what no application server lets an application say.
     """
     upstream = urlsplit(base_url)
-    with _listening() as (listening, here):
+    with listening() as (bound, here):
 
         def work() -> None:
             while True:
                 try:
-                    connection, _ = listening.accept()
+                    connection, _ = bound.accept()
                 except OSError:
                     return
                 with connection:
@@ -287,7 +289,7 @@ def relayed(base_url: str, relay: Relay) -> Iterator[str]:
             yield here
         finally:
             # Closing alone does not wake a thread that waits in accept.
-            listening.shutdown(socket.SHUT_RDWR)
+            bound.shutdown(socket.SHUT_RDWR)
             thread.join(10)
             assert not thread.is_alive()
 

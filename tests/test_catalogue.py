@@ -29,6 +29,9 @@ CLASSES = (
     *("discovery", "x402/offer", "x402/guard", "x402/settlement", "x402/order", "x402/durable", "x402/identifier"),
 )
 
+PAYING = {"x402/guard", "x402/settlement", "x402/order", "x402/durable"}
+"""The classes that take payments."""
+
 
 def rows(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every row below ``table`` with its id, read without the help of what is under test."""
@@ -152,7 +155,7 @@ def test_an_excluded_row_says_why_and_what_it_stands_for() -> None:
 
 def test_a_leak_is_not_waivable() -> None:
     """What says whether something is given away is no known failure of anybody, and is a MUST."""
-    leaks = {r.id: r.level for r in JUDGED.values() if not r.waivable}
+    leaks = {r.id: r.level for r in JUDGED.values() if not r.waivable and r.cls not in PAYING}
     assert leaks == dict.fromkeys(
         [
             *("http.unpaid-is-refused", "http.refused-for-everyone", "http.head-leaks-nothing", "http.no-paid-content"),
@@ -160,6 +163,19 @@ def test_a_leak_is_not_waivable() -> None:
         ],
         Level.MUST,
     )
+
+
+def test_what_costs_money_is_not_waivable() -> None:
+    """Of the classes that take payments, only what gives nothing away and charges nobody is a known failure."""
+    formal = {
+        *("x402.guard.every-way", "x402.guard.version", "x402.guard.refusal-status", "x402.guard.no-injection"),
+        *("x402.guard.v1-refusal", "x402.settlement.failure-is-402", "x402.settlement.failure-receipt"),
+        *("x402.settlement.receipt", "x402.settlement.receipt-members", "x402.order.unpaid-runs-nothing"),
+        *("x402.order.rejected-runs-nothing", "x402.order.unsettled-runs-nothing", "x402.order.flow-is-advertised"),
+        "x402.order.payer-does-not-choose",
+    }
+    musts = {r.id for r in JUDGED.values() if r.cls in PAYING and r.level is Level.MUST}
+    assert {r.id for r in JUDGED.values() if r.cls in PAYING and not r.waivable} == musts - formal
 
 
 def test_the_catalogue_prints_one_whole_line_per_row(tmp_path: Path) -> None:

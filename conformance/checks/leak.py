@@ -10,6 +10,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import again, as_browser, cross_origin, no_accept, paid, spoofed_host, strangers, unpaid
 from conformance.outcome import Inapplicable, Untestable, Violation
+from conformance.probe import value_at
 from conformance.profile import Marker, MarkerKind
 
 
@@ -36,14 +37,14 @@ def not_served(evidence: Evidence, response: Response, label: str) -> None:
             else "the marker was never seen in a paid answer: it may be a marker that fits every answer",
         )
     if "paid" not in evidence.exchanges:
-        reason = "the marker was never seen in a paid answer: name a paid_identity that gets the protected one"
+        reason = "the marker was never seen in a paid answer: name a paid_identity that gets the protected one, or a [facilitator]"
         raise Untestable(reason) if evidence.claimed("http") else Inapplicable(reason)
     paid_answer = evidence.response("paid")
     if not 200 <= paid_answer.status < 300:
-        reason = f"paid_identity is answered {paid_answer.shown()}: the marker was never seen in a paid answer"
+        reason = f"who pays is answered {paid_answer.shown()}: the marker was never seen in a paid answer"
         raise Untestable(reason)
     if not marked(paid_answer, marker):
-        reason = f"the marker {marker.value!r} is not in the answer to paid_identity either: it proves nothing"
+        reason = f"the marker {marker.value!r} is not in the paid answer either: it proves nothing"
         raise Untestable(reason)
 
 
@@ -55,25 +56,13 @@ def marked(response: Response, marker: Marker) -> str:
         case MarkerKind.HEADER:
             return "the header section" if response.values(marker.value) else ""
         case MarkerKind.POINTER:
-            return "the body" if _has(response.json_or_none(), marker.value) else ""
+            return "the body" if value_at(response.json_or_none(), marker.value) is not None else ""
         case MarkerKind.RE:
             places = {"the body": content, "the header section": head_text}
             return next((place for place, text in places.items() if re.search(marker.value, text)), "")
         case _:
             places = {"the body": content, "the header section": head_text}
             return next((place for place, text in places.items() if marker.value in text), "")
-
-
-def _has(document: Any, pointer: str) -> bool:
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(document, dict) and key in document:
-            document = document[key]
-        elif isinstance(document, list) and key.isdecimal() and int(key) < len(document):
-            document = document[int(key)]
-        else:
-            return False
-    return document is not None
 
 
 @check("http.refused-for-everyone", unpaid, as_browser, no_accept, cross_origin, strangers)
@@ -111,7 +100,7 @@ def _served(evidence: Evidence, response: Response, label: str) -> Violation:
     )
 
 
-_TRACES = (
+TRACES = (
     r"Traceback \(most recent call last\)",
     r'File "[^"\n]+\.py", line \d+',
     r"(?m)^[ \t]*at [\w.$<>]+\([\w$]+\.(?:java|kt|scala):\d+\)",
@@ -129,7 +118,7 @@ def test_no_stack_trace(evidence: Evidence) -> None:
     for label in ("unpaid", "again", "browser"):
         response = evidence.response(label)
         text = "\n".join([response.text(), *strings(response.json_or_none())])
-        for trace in _TRACES:
+        for trace in TRACES:
             if found := re.search(trace, text):
                 raise Violation(
                     expected="no trace of how the server is built",

@@ -11,6 +11,7 @@ from conformance.evidence import Evidence
 from conformance.gather import unpaid
 from conformance.outcome import Inapplicable, Violation
 from conformance.protocols import x402
+from conformance.protocols.x402.payment import Flow
 
 
 @check("x402.offer.amount-is-canonical", unpaid)
@@ -129,3 +130,29 @@ def test_checksum(evidence: Evidence) -> None:
                     at=at(offer, f"/accepts/{way.index}/{member}"),
                     exchange="unpaid",
                 )
+
+
+@check("x402.offer.flow-fits-scheme", unpaid)
+def test_flow_fits_scheme(evidence: Evidence) -> None:
+    stated = False
+    for offer, way in ways(evidence):
+        if "paymentFlow" not in way.extra or offer.version == 1:
+            continue
+        stated, flow = True, way.extra["paymentFlow"]
+        namespace = way.network.partition(":")[0]
+        fitting = {("upto", "eip155"): {"authorization"}, ("exact", "lnbtc"): {"upfront"}}.get(
+            (way.scheme, namespace), set(Flow) if way.scheme in _KNOWN_SCHEMES or not isinstance(flow, str) else {flow}
+        )
+        if not isinstance(flow, str) or flow not in fitting:
+            raise Violation(
+                expected=f"a flow of {way.scheme} on {namespace}: {', '.join(sorted(map(str, fitting)))}",
+                received=schema.shown(flow),
+                at=at(offer, f"/accepts/{way.index}/extra/paymentFlow"),
+                exchange="unpaid",
+            )
+    if not stated:
+        reason = "no offer names a paymentFlow"
+        raise Inapplicable(reason)
+
+
+_KNOWN_SCHEMES = {"exact", "upto"}

@@ -59,6 +59,11 @@ class Control:
         """The calls with an index of at least ``since``; with ``payer``, only those about a payment of that address."""
         return wording.read(self._ask("calls", payer=payer, since=since), tuple[Call, ...])
 
+    def clock(self) -> float:
+        """Seconds since the facilitator began: the clock of its log."""
+        found: float = self._ask("clock")
+        return found
+
     def reset(self) -> None:
         """Forgets the scripts, the ledger and the log of everybody."""
         self._ask("reset")

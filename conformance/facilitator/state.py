@@ -113,6 +113,8 @@ class State:
                 return self._ledger.balance(*where)
             case "calls":
                 return wording.write(self.log.since(given["since"], given["payer"]))
+            case "clock":
+                return self.clock()
             case "reset":
                 self.reset()
             case _:

@@ -154,10 +154,16 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
-    """A way to see that the protected handler ran: a number that moves when it does."""
+    """A way to see that the protected handler ran: a number that moves when it does.
 
-    path: str
-    pointer: str
+    It stands in the answer to ``path``, at a JSON Pointer or in a header, or it is how often the regular expression
+    ``log`` stands in the log of a target that we started.
+    """
+
+    path: str = ""
+    pointer: str = ""
+    header: str = ""
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

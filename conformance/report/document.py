@@ -16,10 +16,10 @@ from conformance.catalogue import Edition
 from conformance.exchange import Exchange
 from conformance.known import KnownFailure, KnownFailures
 from conformance.outcome import Outcome, Verdict, reduce
-from conformance.profile import Profile
+from conformance.profile import FacilitatorMode, Profile
 from conformance.run import Result, Row, unjudged
 
-__all__ = ["Report", "conclude", "doubt", "to_json", "write"]
+__all__ = ["Report", "conclude", "doubt", "payments", "to_json", "write"]
 
 _POOLED = 512
 _WORST = (
@@ -173,18 +173,12 @@ def _never_refused(profile: Profile, found: Mapping[tuple[str, str], Result]) ->
 
 def _unasked(profile: Profile) -> tuple[str, ...]:
     parts = {
-        "facilitator": "facilitator" in profile.document,
-        "payer": profile.payer.key is not None,
-        "budget": bool(profile.budgets),
         "idempotency": profile.idempotency is not None,
         "observe": bool(profile.observe),
         "flow": bool(profile.flows),
         "openapi": profile.openapi is not None,
         "certificate": profile.certificate is not None,
         "answer": bool(profile.answers),
-        "endpoint.witness": any(endpoint.witness for endpoint in profile.endpoints),
-        "endpoint.failing": any(endpoint.failing for endpoint in profile.endpoints),
-        "endpoint.slow": any(endpoint.slow for endpoint in profile.endpoints),
     }
     return tuple(part for part, given in parts.items() if given)
 
@@ -243,10 +237,31 @@ def to_json(report: Report) -> dict[str, Any]:
         "stale": list(report.stale),
         "counts": dict(Counter(str(r.outcome) for r in report.results.values())) | {"not run": report.not_run},
         "results": [_row(row, report.results.get(row.key)) for row in report.rows],
+        "payments": payments(profile, exchanges),
         "sanity": {when: _pooled(exchange, bodies) for when, exchange in report.sanity.items()},
         "exchanges": {key: _pooled(exchange, bodies) for key, exchange in exchanges.items()},
         "bodies": bodies,
     }
+
+
+def payments(profile: Profile, exchanges: Mapping[str, Exchange]) -> list[dict[str, Any]]:
+    """A line for each payment that was made: in which exchange, how much of what, by whom, and whether it was charged.
+
+    Where the facilitator is ours, no money moved in any of them.
+    """
+    own = profile.facilitator.mode is FacilitatorMode.OWN
+    return [
+        {
+            "exchange": key,
+            "network": paid.network,
+            "asset": paid.asset,
+            "amount": paid.amount,
+            "payer": paid.payer,
+            "charged": None if own else paid.charged,
+        }
+        for key, exchange in exchanges.items()
+        if (paid := exchange.paid) and paid.version
+    ]
 
 
 def _row(row: Row, result: Result | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from conformance.exchange import Exchange
 from conformance.known import KnownFailure, KnownFailures, inexcusable
 from conformance.outcome import Finding, Outcome
 from conformance.profile import Profile, from_document
-from conformance.report.document import Report, conclude, doubt
+from conformance.report.document import Report, conclude, doubt, payments
 from conformance.run import Result, Row, decided, left_out, rows
 
 __all__ = ["Difference", "review"]
@@ -180,6 +180,7 @@ def _concluded(case: _Case, scored: tuple[Row, ...], results: list[Result]) -> I
     )
     counts = {outcome: n for outcome, n in report["counts"].items() if n}
     yield from _compared("reservations", sorted(set(reservations)), sorted(set(again.reservations)))
+    yield from _compared("payments", report["payments"], payments(case.profile, case.exchanges))
     yield from _compared("counts", counts, _counts(again))
     yield from _compared("classes", report["classes"], {cls: str(verdict) for cls, verdict in again.classes.items()})
     yield from _compared("unjudged", report["unjudged"], dict(again.unjudged))

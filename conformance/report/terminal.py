@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from conformance.catalogue import Edition, Requirement, Source
 from conformance.outcome import Outcome, Verdict, printable
-from conformance.profile import Profile
-from conformance.report.document import Report
+from conformance.profile import FacilitatorMode, Profile
+from conformance.report.document import Report, payments
 from conformance.run import Result, lacking
 from conformance.target import Process
 
@@ -63,13 +63,9 @@ def summary(report: Report) -> Iterator[str]:
     yield from _errors([result for found in by_outcome[Outcome.ERROR].values() for result in found])
     for id, results in by_outcome[Outcome.UNMET].items():
         yield from _story(requirements[id], results, report)
-    notes = [r for found in by_outcome[Outcome.PASSED].values() for r in found if r.finding]
-    if notes:
-        yield ""
-        yield "notes (nothing here counts against the target)"
-        for note in notes:
-            yield f"  {note.requirement}{_place(note)}: {_told(note)}"
+    yield from _notes([r for found in by_outcome[Outcome.PASSED].values() for r in found if r.finding])
     yield from _unasked(by_outcome, report)
+    yield from _payments(report)
     yield from _classes(report)
 
 
@@ -94,6 +90,36 @@ def _story(requirement: Requirement, results: list[Result], report: Report) -> I
         yield from _again(first)
     for source in requirement.sources:
         yield from _source(source)
+
+
+def _notes(notes: list[Result]) -> Iterator[str]:
+    by_requirement: dict[str, list[Result]] = defaultdict(list)
+    for note in notes:
+        by_requirement[note.requirement].append(note)
+    if notes:
+        yield ""
+        yield "notes (nothing here counts against the target)"
+    for id, same in by_requirement.items():
+        yield f"  {id} [{', '.join(result.endpoint for result in same)}]: {_told(same[0])}"
+
+
+def _payments(report: Report) -> Iterator[str]:
+    """How many payments were made, in whose books."""
+    exchanges = {key: e for result in report.results.values() for key, e in result.exchanges.items()}
+    made = payments(report.profile, exchanges)
+    if not made:
+        return
+    yield ""
+    if report.profile.facilitator.mode is FacilitatorMode.SCRIPTED:
+        settled = sum(bool(line["charged"]) for line in made)
+        yield f"payments: {len(made)}, with throw-away keys; {settled} settled in our own books, no money moved"
+        return
+    spent: Counter[tuple[str, str]] = Counter()
+    for line in made:
+        spent[line["network"], line["asset"]] += int(line["amount"]) if line["amount"].isdecimal() else 0
+    yield f"payments: {len(made)}, by the profile's payer"
+    for (network, asset), amount in spent.items():
+        yield f"  at most {amount} of {asset} on {network}"
 
 
 def _errors(results: list[Result]) -> Iterator[str]:

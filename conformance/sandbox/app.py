@@ -5,7 +5,7 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
@@ -26,14 +26,17 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _PAYMENT = {1: "x-payment", 2: "payment-signature"}
 
 
-def app(public_url: str, facilitator: str = "") -> Starlette:
+def app(
+    public_url: str, facilitator: str = "", patience: float = 2.0, goods: Sequence[Good] = GOODS
+) -> Starlette:
     """The sandbox as an ASGI application that is reached at ``public_url``, without a slash at the end.
 
-    ``facilitator`` is the base URL of an x402 facilitator; without one, no payment is taken.
+    ``facilitator`` is the base URL of an x402 facilitator, which has ``patience`` seconds for an answer; without one,
+    no payment is taken.
     """
-    handled = dict.fromkeys((good.path.strip("/") for good in GOODS), 0)
-    till = Till(facilitator=facilitator, public_url=public_url) if facilitator else None
-    routes = [Route(good.path, _sold(good, public_url, till, handled), methods=[good.method]) for good in GOODS]
+    handled = dict.fromkeys((good.path.strip("/") for good in goods), 0)
+    till = Till(facilitator=facilitator, public_url=public_url, patience=patience) if facilitator else None
+    routes = [Route(good.path, _sold(good, public_url, till, handled), methods=[good.method]) for good in goods]
     routes += [Route("/health", _health), Route("/pay", _pay), Route("/robots.txt", _robots)]
     routes += [Route("/stats", _stats(handled))]
     cors = Middleware(

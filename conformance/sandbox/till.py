@@ -5,8 +5,10 @@ Whatever the facilitator says that is not a plain yes is a no, and a facilitator
 (503), not the payer's fault (402).
 """
 
+import asyncio
 import base64
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +17,13 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from conformance import documents
 from conformance.sandbox.price import Good
 from conformance.sandbox.refusal import offer_v1, offer_v2, refusal
 
 __all__ = ["Till"]
 
 _RECEIPT = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
-_SECONDS = 20.0
 
 Make = Callable[[Request], Awaitable[Response]]
 
@@ -55,7 +57,10 @@ class Till:
 
     facilitator: str
     public_url: str
+    patience: float = 2.0
+    """Seconds for one call to the facilitator, whatever it drips."""
     _claimed: set[tuple[str, ...]] = field(default_factory=set)
+    _trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
     async def sell(self, request: Request, good: Good, version: int, value: str, make: Make) -> Response:
         """The answer to a request that brings ``value`` in the payment field of ``version``."""
@@ -101,11 +106,13 @@ class Till:
         offer = (offer_v1 if version == 1 else offer_v2)(good, self.public_url, "")
         requirements: Mapping[str, Any] = offer["accepts"][0]
         try:
-            payload = json.loads(base64.b64decode(value.encode("latin-1"), validate=True))
+            payload = documents.loads(base64.b64decode(value.encode("latin-1"), validate=True))
             authorization = payload["payload"]["authorization"]
             claim = (requirements["network"], requirements["asset"], authorization["from"], authorization["nonce"])
             wanted = payload if version == 1 else payload["accepted"]
             stated = payload["x402Version"]
+            # What is read as infinite cannot be handed on.
+            json.dumps(payload, allow_nan=False)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise _Refused("the payment is not what its version asks for", status=400) from error
         if not all(isinstance(part, str) for part in claim) or stated is not version or not isinstance(wanted, dict):
@@ -145,10 +152,11 @@ class Till:
             "paymentRequirements": payment.requirements,
         }
         try:
-            async with httpx.AsyncClient(trust_env=False, timeout=_SECONDS) as client:
+            client = httpx.AsyncClient(trust_env=False, verify=self._trust, timeout=self.patience)
+            async with asyncio.timeout(self.patience), client:
                 answer = await client.post(f"{self.facilitator}/{what}", json=body)
             told = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, TimeoutError, ValueError) as error:
             # Its words stay here: they may name what is nobody's business.
             raise _OutOfOrder("payments cannot be taken at the moment") from error
         # A 4xx may carry a plain no; anything else that is no object is no answer.

@@ -1,15 +1,16 @@
-"""Virtual environments that hold the pinned SDKs of other people, made once and kept."""
+"""Environments that hold the pinned SDKs of other people, made once and kept."""
 
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["BrokenEnvironmentError", "python"]
+__all__ = ["BrokenEnvironmentError", "npm", "python"]
 
 _HERE = Path(__file__).resolve().parent
 _CHECKOUT = _HERE.parent.parent
@@ -29,25 +30,37 @@ def python(requirements: str) -> Path:
     Raises BrokenEnvironmentError when it cannot be made, for instance because the package index does not answer.
     """
     listing = _HERE / requirements
-    home = _cache() / _key(listing)
+    what = (listing.read_bytes(), sys.version.encode(), os.fsencode(sys.base_prefix))
+    return _kept(what, lambda home: _make_python(home, listing)) / "bin" / "python"
+
+
+def npm(folder: str) -> Path:
+    """A folder whose ``node_modules`` hold exactly what a package-lock.json below this folder lists.
+
+    It is kept as the interpreters are; here the hash covers package.json and the lock. What only pages in a browser
+    need is replaced by an empty package there: no server loads it, and it would be four fifths of what is installed.
+
+    Raises BrokenEnvironmentError when it cannot be made, for instance because there is no npm.
+    """
+    listings = [_HERE / folder / name for name in ("package.json", "package-lock.json")]
+    return _kept(tuple(listing.read_bytes() for listing in listings), lambda home: _make_npm(home, listings))
+
+
+def _kept(what: tuple[bytes, ...], make: Callable[[Path], None]) -> Path:
+    # The folder for all of that; made unless it stands there complete.
+    home = _cache() / hashlib.sha256(b"\0".join(what)).hexdigest()[:16]
     complete = home / "complete"
-    interpreter = home / "bin" / "python"
     home.parent.mkdir(parents=True, exist_ok=True)
     with _alone(home.with_suffix(".lock")):
         if not complete.exists():
-            _make(home, interpreter, listing)
+            make(home)
             complete.touch()
-    return interpreter
+    return home
 
 
 def _cache() -> Path:
     chosen = os.environ.get("PYTEST_402_CACHE")
     return (Path(chosen).resolve() if chosen else _CHECKOUT / ".cache") / "real"
-
-
-def _key(listing: Path) -> str:
-    what = (listing.read_bytes(), sys.version.encode(), os.fsencode(sys.base_prefix))
-    return hashlib.sha256(b"\0".join(what)).hexdigest()[:16]
 
 
 @contextmanager
@@ -58,21 +71,39 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _make(home: Path, interpreter: Path, listing: Path) -> None:
+def _make_python(home: Path, listing: Path) -> None:
     # --clear: whatever stands here without its mark was left half-made.
     _run([sys.executable, "-m", "venv", "--clear", str(home)], listing)
-    pip = [str(interpreter), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     # --no-deps: a package that the list forgot must break here and not be taken in whatever version is newest today.
     options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--retries", "2", "--timeout", "30"]
     _run([*pip, "install", *options, "--requirement", str(listing)], listing)
     _run([*pip, "check"], listing)
 
 
-def _run(command: list[str], listing: Path) -> None:
+def _make_npm(home: Path, listings: list[Path]) -> None:
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    for listing in listings:
+        shutil.copy(listing, home)
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=2", "--fetch-timeout=30000"]
+    _run(["npm", "ci", *options], listings[1], folder=home)
+
+
+def _run(command: list[str], listing: Path, folder: Path | None = None) -> None:
     try:
         done = subprocess.run(
-            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=_INSTALL_SECONDS
+            command,
+            check=False,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_INSTALL_SECONDS,
         )
+    except FileNotFoundError:
+        said = f"there is no {command[0]} on PATH; Node.js 20 or later brings it"
     except subprocess.TimeoutExpired:
         said = f"no end after {_INSTALL_SECONDS} s"
     else:
@@ -80,8 +111,8 @@ def _run(command: list[str], listing: Path) -> None:
             return
         said = done.stdout[-2000:].strip()
     message = (
-        f"{listing}: no environment with these packages could be made; the tests against real servers need a package "
-        f"index that answers (see `pip config list`), or an environment made earlier in {_cache()}. "
-        f"Failed: {' '.join(command)}\n{said}"
+        f"{listing}: no environment with these packages could be made; the tests against real servers need pip, npm and "
+        "package indexes that answer (see `pip config list` and `npm config get registry`), or an environment made "
+        f"earlier in {_cache()}. Failed: {' '.join(command)}\n{said}"
     )
     raise BrokenEnvironmentError(message)

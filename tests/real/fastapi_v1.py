@@ -1,13 +1,16 @@
 """A weather API that charges with x402 v1, as FastAPI users of the first SDK write it: ``fastapi_v1.py PORT``."""
 
+import asyncio
 import os
 import sys
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 from x402.fastapi.middleware import require_payment
 
 app = FastAPI()
+handled = {"weather": 0}
 app.middleware("http")(
     require_payment(
         path="/weather",
@@ -22,8 +25,17 @@ app.middleware("http")(
 
 
 @app.get("/weather")
-async def weather() -> dict[str, str | int]:
-    return {"weather": "sunny", "temperature": 70}
+async def weather(sleep: float = 0, boom: str = "") -> JSONResponse:
+    handled["weather"] += 1
+    await asyncio.sleep(min(sleep, 30))
+    if boom:
+        return JSONResponse({"error": "the weather could not be made"}, 500)
+    return JSONResponse({"weather": "sunny", "temperature": 70})
+
+
+@app.get("/stats")
+async def stats() -> dict[str, dict[str, int]]:
+    return {"handled": handled}
 
 
 @app.get("/health")

@@ -1,10 +1,12 @@
 """A weather API that charges with x402 v2, as FastAPI users of the Python SDK write it: ``fastapi_v2.py PORT``."""
 
+import asyncio
 import os
 import sys
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 from x402.http import FacilitatorConfig, HTTPFacilitatorClient, PaymentOption
 from x402.http.middleware.fastapi import PaymentMiddlewareASGI
 from x402.http.types import RouteConfig
@@ -12,6 +14,7 @@ from x402.mechanisms.evm.exact import ExactEvmServerScheme
 from x402.server import x402ResourceServer
 
 app = FastAPI()
+handled = {"weather": 0}
 
 server = x402ResourceServer(HTTPFacilitatorClient(FacilitatorConfig(url=os.environ["FACILITATOR_URL"])))
 server.register("eip155:84532", ExactEvmServerScheme())
@@ -34,8 +37,17 @@ app.add_middleware(PaymentMiddlewareASGI, routes=routes, server=server)
 
 
 @app.get("/weather")
-async def weather() -> dict[str, str | int]:
-    return {"weather": "sunny", "temperature": 70}
+async def weather(sleep: float = 0, boom: str = "") -> JSONResponse:
+    handled["weather"] += 1
+    await asyncio.sleep(min(sleep, 30))
+    if boom:
+        return JSONResponse({"error": "the weather could not be made"}, 500)
+    return JSONResponse({"weather": "sunny", "temperature": 70})
+
+
+@app.get("/stats")
+async def stats() -> dict[str, dict[str, int]]:
+    return {"handled": handled}
 
 
 @app.get("/health")

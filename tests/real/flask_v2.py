@@ -2,8 +2,10 @@
 
 import os
 import sys
+import time
+from threading import Lock
 
-from flask import Flask
+from flask import Flask, request
 from x402.http import FacilitatorConfig, HTTPFacilitatorClientSync, PaymentOption
 from x402.http.middleware.flask import payment_middleware
 from x402.http.types import RouteConfig
@@ -11,6 +13,8 @@ from x402.mechanisms.evm.exact import ExactEvmServerScheme
 from x402.server import x402ResourceServerSync
 
 app = Flask(__name__)
+handled = {"weather": 0}
+counting = Lock()
 
 server = x402ResourceServerSync(HTTPFacilitatorClientSync(FacilitatorConfig(url=os.environ["FACILITATOR_URL"])))
 server.register("eip155:84532", ExactEvmServerScheme())
@@ -33,8 +37,18 @@ payment_middleware(app, routes, server)
 
 
 @app.get("/weather")
-def weather() -> dict[str, str | int]:
-    return {"weather": "sunny", "temperature": 70}
+def weather() -> tuple[dict[str, str | int], int]:
+    with counting:
+        handled["weather"] += 1
+    time.sleep(min(float(request.args.get("sleep", 0)), 30))
+    if request.args.get("boom"):
+        return {"error": "the weather could not be made"}, 500
+    return {"weather": "sunny", "temperature": 70}, 200
+
+
+@app.get("/stats")
+def stats() -> dict[str, dict[str, int]]:
+    return {"handled": handled}
 
 
 @app.get("/health")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -18,15 +19,17 @@ from . import environment, supported
 __all__ = ["NAMES", "BrokenServerError", "running"]
 
 _HERE = Path(__file__).resolve().parent
-_REQUIREMENTS = MappingProxyType(
+_PYTHON = MappingProxyType(
     {
         "fastapi_v1": "requirements-x402-1.txt",
         "fastapi_v2": "requirements-x402-2.txt",
+        "flask_v1": "requirements-x402-1.txt",
         "flask_v2": "requirements-x402-2.txt",
     }
 )
-NAMES = tuple(_REQUIREMENTS)
-"""The servers that ``running`` knows, each a script beside this file."""
+_NODE = MappingProxyType({"express_v1": "npm-x402-1", "express_v2": "npm-x402-2"})
+NAMES = (*_PYTHON, *_NODE)
+"""The servers that ``running`` knows, each a script beside this file; they end in the version of x402 that they speak."""
 
 _START_SECONDS = 60
 _STOP_SECONDS = 10
@@ -44,29 +47,53 @@ def running(name: str, facilitator_url: str | None = None) -> Iterator[str]:
     Raises BrokenServerError with the end of the server's log when it does not answer within 60 s, and
     environment.BrokenEnvironmentError when its SDK cannot be installed.
     """
-    interpreter = environment.python(_REQUIREMENTS[name])
+    script, command, folder = _command(name)
     port = _free_port()
     base_url = f"http://127.0.0.1:{port}"
     asked = contextlib.nullcontext(facilitator_url) if facilitator_url else supported.answering()
     with asked as facilitator_at, tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            # -I: neither our PYTHONPATH nor this folder leaks into their environment.
-            [str(interpreter), "-I", "-u", str(_HERE / f"{name}.py"), str(port)],
-            env={**os.environ, "FACILITATOR_URL": facilitator_at, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        with script.open("rb") as program:
+            process = subprocess.Popen(
+                [*command, str(port)],
+                cwd=folder,
+                # Express tells strangers its stack unless it is in production.
+                env={
+                    **os.environ,
+                    "FACILITATOR_URL": facilitator_at,
+                    "NODE_ENV": "production",
+                    "NO_PROXY": "127.0.0.1",
+                    "no_proxy": "127.0.0.1",
+                },
+                stdin=program,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         try:
             trouble = _trouble(process, base_url)
             if trouble:
                 log.seek(0)
                 tail = log.read()[-4000:].decode(errors="replace")
-                message = f"{name}.py did not answer {base_url}/health with 200: {trouble}; the end of its log:\n{tail}"
+                message = (
+                    f"{script.name} did not answer {base_url}/health with 200: {trouble}; the end of its log:\n{tail}"
+                )
                 raise BrokenServerError(message)
             yield base_url
         finally:
             _stop(process)
+
+
+def _command(name: str) -> tuple[Path, list[str], Path | None]:
+    # The script, which becomes the standard input; what runs it, up to the port; and in which folder.
+    if name in _PYTHON:
+        # -I: neither our PYTHONPATH nor this folder leaks into their environment.
+        script = _HERE / f"{name}.py"
+        return script, [str(environment.python(_PYTHON[name])), "-I", "-u", str(script)], None
+    packages = environment.npm(_NODE[name])
+    node = shutil.which("node")
+    if node is None:
+        raise BrokenServerError(f"{name}: there is no node on PATH; the tests need Node.js 20 or later")
+    # A module looks for packages beside its file, but in the folder it is run in when it comes from standard input.
+    return _HERE / f"{name}.mjs", [node, "--input-type=module", "-"], packages
 
 
 def _free_port() -> int:

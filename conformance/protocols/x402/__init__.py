@@ -3,7 +3,7 @@
 Sources: x402-specification-v1.md and -v2.md, transports-v1/http.md and transports-v2/http.md.
 """
 
-from conformance.protocols.x402.networks import Domain, caip2, domain_of, evm_networks, is_evm
+from conformance.protocols.x402.networks import Domain, caip2, domain_of, evm_networks, is_evm, is_test
 from conformance.protocols.x402.offer import (
     CHALLENGE,
     PAYMENT,
@@ -12,9 +12,10 @@ from conformance.protocols.x402.offer import (
     advertised,
     from_body,
     from_header,
+    offer_in,
     way_of,
 )
-from conformance.protocols.x402.reading import Malformed, standard_base64
+from conformance.protocols.x402.reading import Malformed, object_in_base64, standard_base64
 
 __all__ = [
     "CHALLENGE",
@@ -30,6 +31,9 @@ __all__ = [
     "from_body",
     "from_header",
     "is_evm",
+    "is_test",
+    "object_in_base64",
+    "offer_in",
     "standard_base64",
     "way_of",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Domain", "caip2", "domain_of", "evm_networks", "is_evm"]
+__all__ = ["Domain", "caip2", "domain_of", "evm_networks", "is_evm", "is_test"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class Domain:
 @dataclass(frozen=True, slots=True)
 class _Known:
     names: Mapping[str, str]
+    tests: frozenset[str]
     domains: Mapping[tuple[str, str], Domain]
 
 
@@ -28,6 +29,7 @@ def _known() -> _Known:
     table = tomllib.loads(Path(__file__).with_name("networks.toml").read_text("utf-8"))
     return _Known(
         names={row["name"]: key for key, row in table["networks"].items()},
+        tests=frozenset(key for key, row in table["networks"].items() if row.get("test")),
         domains={(row["network"], row["address"].lower()): Domain(**row["domain"]) for row in table["assets"]},
     )
 
@@ -45,6 +47,11 @@ def v1_name(network: str) -> str:
 def is_evm(network: str) -> bool:
     """Whether addresses on ``network`` are EVM addresses, as far as its name tells."""
     return caip2(network).startswith("eip155:")
+
+
+def is_test(network: str) -> bool:
+    """Whether ``network`` is known as one whose money is worth nothing."""
+    return caip2(network) in _known().tests
 
 
 def evm_networks() -> Mapping[str, str]:

@@ -16,6 +16,7 @@ __all__ = [
     "advertised",
     "from_body",
     "from_header",
+    "offer_in",
     "way_of",
 ]
 
@@ -98,6 +99,14 @@ def from_body(response: Response) -> Offer:
     return Offer(
         version=1, place="body", document=json_object(response.body), text=response.body.decode("utf-8", "replace")
     )
+
+
+def offer_in(response: Response, version: int) -> Offer | None:
+    """The offer of that version in an answer; None when there is none. Raises Malformed."""
+    if version == 1:
+        return from_body(response) if 1 in advertised(response) else None
+    values = response.values(CHALLENGE)
+    return from_header(values[0]) if values else None
 
 
 def advertised(response: Response) -> tuple[int, ...]:

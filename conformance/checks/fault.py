@@ -1,0 +1,228 @@
+"""Checks of class ``x402/settlement`` on a facilitator that is down, lies or babbles: nothing is given away for that."""
+
+from collections.abc import Iterator
+
+from conformance.attempts import Attempts, faults, good, hanging, kept_of, label
+from conformance.checks import check
+from conformance.checks.leak import strings
+from conformance.checks.opening import attempts, opened, paid_for, served
+from conformance.evidence import Evidence
+from conformance.exchange import Exchange, Response
+from conformance.facilitator import SECRETS, SIDECHANNEL
+from conformance.gather import unpaid
+from conformance.outcome import Inapplicable, Violation
+from conformance.paid import Paid
+from conformance.protocols import x402
+
+_LONGEST_FIELDS = 16 * 1024
+"""Bytes of a header section that clients read: the limit of Node.js."""
+
+
+def _both(group: str, *names: str, settle: tuple[str, ...] = ()) -> Attempts:
+    return faults(group, *(f"{kind}/{name}" for kind in ("verify", "settle") for name in names), *settle)
+
+
+_unreachable = _both("unreachable", "reset", "drop", settle=("settle/settled-then-drops",))
+_fails = _both("fails", "error-text", "error-page", "unavailable", "secrets")
+_garbled = _both("garbled", "array", "not-json", "truncated")
+_no_verdict = _both("no verdict", "empty-object", "verdict-missing", "verdict-null")
+_redirects = _both("redirects", "redirect")
+_refuses = _both("refuses", "unauthorized", "forbidden", "too-many")
+_no_boolean = _both("no boolean", "verdict-yes", "verdict-1")
+_foreign = faults("foreign", "settle/wrong-network", "settle/wrong-payer")
+_nameless = faults("nameless", "settle/empty-transaction")
+_plain_no = _both("plain no", "no-with-400")
+_aside = _both("aside", "extension-responses")
+
+
+def _met(evidence: Evidence, group: str) -> Iterator[tuple[str, Exchange, Paid]]:
+    """The attempts about which the facilitator did do wrong; Inapplicable where the target asked it nothing of it."""
+    found = False
+    for version, name, exchange in attempts(evidence, group):
+        paid = paid_for(exchange)
+        if any(f"{call.kind}/{call.fault}" == name for call in paid.calls) or not paid.calls:
+            found = True
+            yield label(version, group, name), exchange, paid
+    if not found:
+        reason = "the target never asked the facilitator in a way to which it could answer so"
+        raise Inapplicable(reason)
+
+
+def _fails_closed(evidence: Evidence, group: str) -> None:
+    """Holds when nothing was served that was not, in the end, settled and said to be."""
+    for here, exchange, paid in _met(evidence, group):
+        if exchange.failure and exchange.failure.kind == "timeout":
+            continue
+        if (where := served(evidence, here)) and not paid.settled:
+            raise opened(evidence, here, exchange, where)
+
+
+@check("x402.settlement.facilitator-unreachable", unpaid, _unreachable)
+def test_facilitator_unreachable(evidence: Evidence) -> None:
+    _fails_closed(evidence, "unreachable")
+
+
+@check("x402.settlement.facilitator-fails", unpaid, _fails)
+def test_facilitator_fails(evidence: Evidence) -> None:
+    _fails_closed(evidence, "fails")
+
+
+@check("x402.settlement.facilitator-garbled", unpaid, _garbled)
+def test_facilitator_garbled(evidence: Evidence) -> None:
+    _fails_closed(evidence, "garbled")
+
+
+@check("x402.settlement.facilitator-without-verdict", unpaid, _no_verdict)
+def test_facilitator_without_verdict(evidence: Evidence) -> None:
+    _fails_closed(evidence, "no verdict")
+
+
+@check("x402.settlement.facilitator-redirects", unpaid, _redirects)
+def test_facilitator_redirects(evidence: Evidence) -> None:
+    _fails_closed(evidence, "redirects")
+
+
+@check("x402.settlement.facilitator-refuses", unpaid, _refuses)
+def test_facilitator_refuses(evidence: Evidence) -> None:
+    _fails_closed(evidence, "refuses")
+
+
+@check("x402.settlement.verdict-is-boolean", unpaid, _no_boolean)
+def test_verdict_is_boolean(evidence: Evidence) -> None:
+    for here, exchange, _ in _met(evidence, "no boolean"):
+        if where := served(evidence, here):
+            raise opened(evidence, here, exchange, where)
+
+
+@check("x402.settlement.transaction-named", unpaid, _nameless)
+def test_transaction_named(evidence: Evidence) -> None:
+    for here, exchange, paid in _met(evidence, "nameless"):
+        if paid.scheme == "exact" and (where := served(evidence, here)):
+            raise opened(evidence, here, exchange, where)
+
+
+@check("x402.settlement.foreign", unpaid, _foreign)
+def test_foreign(evidence: Evidence) -> None:
+    for here, exchange, _ in _met(evidence, "foreign"):
+        if where := served(evidence, here):
+            raise opened(evidence, here, exchange, where)
+
+
+@check("x402.settlement.no-with-400", unpaid, _plain_no)
+def test_no_with_400(evidence: Evidence) -> None:
+    for here, exchange, paid in _met(evidence, "plain no"):
+        if where := served(evidence, here):
+            raise opened(evidence, here, exchange, where)
+        response = evidence.response(here)
+        if not 400 <= response.status < 500:
+            raise Violation(
+                expected="402, as for any other no",
+                received=response.shown(),
+                at=f"version {paid.version}, after {paid.story}",
+                exchange=here,
+            )
+
+
+@check("x402.settlement.not-the-payers-fault", unpaid, _unreachable, _fails)
+def test_not_the_payers_fault(evidence: Evidence) -> None:
+    for group in ("unreachable", "fails"):
+        for here, _, paid in _met(evidence, group):
+            response = evidence.response(here)
+            if 400 <= response.status < 500:
+                raise Violation(
+                    expected="a server error: the payment may be good",
+                    received=response.shown(),
+                    at=f"version {paid.version}, after {paid.story}",
+                    exchange=here,
+                )
+
+
+@check("x402.settlement.short-fields", unpaid, _fails)
+def test_short_fields(evidence: Evidence) -> None:
+    for here, exchange, paid in _met(evidence, "fails"):
+        too_long = exchange.failure is not None and exchange.failure.kind == "header-limit"
+        size = 0 if too_long else sum(len(f"{n}: {v}\r\n") for n, v in evidence.response(here).headers)
+        if too_long or size > _LONGEST_FIELDS:
+            raise Violation(
+                expected=f"at most {_LONGEST_FIELDS} bytes of fields",
+                received="more than any client reads" if too_long else f"{size} bytes",
+                at=f"version {paid.version}, after {paid.story}",
+                exchange=here,
+            )
+
+
+def _said(response: Response) -> str:
+    """All that an answer says, also in the documents that travel in its fields."""
+    texts = [response.reason, response.text(), *strings(response.json_or_none())]
+    for name, value in response.headers:
+        texts.append(f"{name}: {value}")
+        try:
+            texts += strings(dict(x402.object_in_base64(value)))
+        except x402.Malformed:
+            continue
+    return "\n".join(texts)
+
+
+@check("x402.settlement.words-stay-inside", unpaid, _fails)
+def test_words_stay_inside(evidence: Evidence) -> None:
+    for here, exchange, paid in _met(evidence, "fails"):
+        if exchange.failure and exchange.failure.kind == "header-limit":
+            continue
+        said = _said(evidence.response(here))
+        if found := [secret for secret in SECRETS if secret in said]:
+            raise Violation(
+                expected="none of the words in which the facilitator failed",
+                received=found[0],
+                at=f"version {paid.version}, after {paid.story}",
+                exchange=here,
+                reason="hosts, keys and paths in the error of the facilitator reach whoever pays",
+            )
+
+
+@check("x402.settlement.sidechannel", unpaid, _aside)
+def test_sidechannel(evidence: Evidence) -> None:
+    for here, _, paid in _met(evidence, "aside"):
+        response = evidence.response(here)
+        if response.values("EXTENSION-RESPONSES") or SIDECHANNEL in _said(response):
+            raise Violation(
+                expected="nothing of EXTENSION-RESPONSES",
+                received="what the facilitator said there",
+                at=f"version {paid.version}, after {paid.story}",
+                exchange=here,
+            )
+
+
+@check("x402.settlement.facilitator-hangs", unpaid, hanging)
+def test_facilitator_hangs(evidence: Evidence) -> None:
+    _fails_closed(evidence, "hanging")
+
+
+@check("x402.settlement.answers-in-time", unpaid, hanging)
+def test_answers_in_time(evidence: Evidence) -> None:
+    for here, exchange, paid in _met(evidence, "hanging"):
+        if exchange.failure and exchange.failure.kind == "timeout":
+            raise Violation(
+                expected=f"an answer within {evidence.profile.target.timeout:g} s (target.timeout)",
+                received="none",
+                at=f"version {paid.version}, after {paid.story}",
+                exchange=here,
+            )
+
+
+_after = good("after faults")
+
+
+@check("x402.settlement.recovers", unpaid, good("good"), _fails, hanging, _after)
+def test_recovers(evidence: Evidence) -> None:
+    for version, _, exchange in kept_of(evidence.exchanges, "after faults"):
+        before = evidence.exchanges.get(label(version, "good", "good"))
+        here = label(version, "after faults", "good")
+        if before is None or before.response is None or not served(evidence, label(version, "good", "good")):
+            continue
+        if not served(evidence, here):
+            raise Violation(
+                expected="what is paid for, as before the faults of the facilitator",
+                received=evidence.response(here).shown(),
+                at=f"version {version}, after {paid_for(exchange).story}",
+                exchange=here,
+            )

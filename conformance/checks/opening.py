@@ -1,0 +1,157 @@
+"""What a payment opened: the words in which checks of payments are written. No check stands here."""
+
+from collections.abc import Iterator
+
+from conformance.attempts import GOOD, kept_of, label
+from conformance.checks.leak import marked
+from conformance.evidence import Evidence
+from conformance.exchange import Exchange, Response
+from conformance.gather import spoken
+from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
+from conformance.paid import Paid
+from conformance.profile import FacilitatorMode, Marker
+from conformance.protocols.x402.recipes import sentence
+
+__all__ = ["attempts", "controls", "opened", "paid_for", "refuses", "scripted", "served", "unserved"]
+
+_CHARGED = "x402.guard.good-payment"
+
+
+def scripted(evidence: Evidence) -> bool:
+    """Whether the facilitator of the run is ours."""
+    return evidence.profile.facilitator.mode is FacilitatorMode.SCRIPTED
+
+
+def versions(evidence: Evidence) -> tuple[int, ...]:
+    """The versions in which the endpoint is paid."""
+    return spoken(evidence.endpoint.versions, evidence.response("unpaid"))
+
+
+def _marker(evidence: Evidence) -> Marker:
+    if (marker := evidence.endpoint.marker) is None:
+        reason = "the profile names no marker"
+        raise Untestable(reason)
+    return marker
+
+
+def served(evidence: Evidence, here: str) -> str:
+    """Where the marker stands in the answer called ``here``; empty when it does not. Unanswered without an answer."""
+    return marked(evidence.response(here), _marker(evidence))
+
+
+def paid_for(exchange: Exchange) -> Paid:
+    """The payment of an exchange that was made with one."""
+    if exchange.paid is None:
+        reason = "the request carried no payment of ours"
+        raise Unanswered(reason)
+    return exchange.paid
+
+
+def controls(evidence: Evidence, group: str) -> Iterator[tuple[int, Exchange]]:
+    """The good payment of a group in each version, once it was served; Untestable, said last, where it was not."""
+    doubts: list[Untestable] = []
+    for version in versions(evidence):
+        try:
+            yield version, _control(evidence, version, group)
+        except Untestable as doubt:
+            doubts.append(doubt)
+    if doubts:
+        raise doubts[0]
+
+
+def attempts(evidence: Evidence, group: str) -> Iterator[tuple[int, str, Exchange]]:
+    """The attempts of a group by version and name, its good payment left out, in the versions in which that is served.
+
+    At the end: Untestable where a good payment was not served in one of the versions, Inapplicable where there was
+    nothing to attempt.
+    """
+    found = False
+    doubts: list[Untestable] = []
+    for version in versions(evidence):
+        try:
+            _control(evidence, version, group)
+        except Untestable as doubt:
+            doubts.append(doubt)
+            continue
+        for of, name, exchange in kept_of(evidence.exchanges, group):
+            if of == version and name != GOOD:
+                found = True
+                yield of, name, exchange
+    if doubts:
+        raise doubts[0]
+    if not found:
+        reason = "no payment for this endpoint has what is to be changed here"
+        raise Inapplicable(reason)
+
+
+def _control(evidence: Evidence, version: int, group: str) -> Exchange:
+    """The good payment of a group; Untestable, with the likeliest reason, when it was not served."""
+    here = label(version, group, GOOD)
+    exchange = evidence.exchange(here)
+    if exchange.failure and exchange.failure.kind == "unpayable":
+        raise Untestable(f"version {version}: {exchange.failure.detail}")
+    response, marker = evidence.response(here), _marker(evidence)
+    if where := marked(evidence.response("unpaid"), marker):
+        raise Untestable(f"the marker {marker.value!r} stands in {where} of the unpaid answer too: it proves nothing")
+    if not marked(response, marker):
+        raise _unserved(evidence, version, exchange, response)
+    if (
+        not scripted(evidence)
+        and group != "signature"
+        and (forged := evidence.exchanges.get(label(version, group, "forged")))
+    ):
+        answer = forged.response
+        if answer and marked(answer, marker):
+            raise Untestable("a payment that nobody signed is served as well: this facilitator says yes to everything")
+    return exchange
+
+
+def _unserved(evidence: Evidence, version: int, exchange: Exchange, response: Response) -> Untestable:
+    what = f"a good payment of version {version} was answered {response.shown()}"
+    if not scripted(evidence):
+        return Untestable(f"{what}: nothing can be said of bad ones")
+    paid = paid_for(exchange)
+    if not paid.calls:
+        return Untestable(f"{what}, and our facilitator was not asked: is it the one that the target uses?")
+    if paid.charged:
+        if 200 <= response.status < 400:
+            return Untestable(f"{what} and settled, without the marker: it is not in the paid answer, or needs more")
+        return Untestable(f"{what} although it was settled", cause=_CHARGED if response.status in TURNED_AWAY else "")
+    refused = next((call for call in paid.calls if not call.good), None)
+    if refused:
+        return Untestable(
+            f"{what}: it was not good to the facilitator ({refused.shown()}), by the terms that it was given"
+        )
+    return Untestable(f"{what}, after {paid.story}: nothing can be said of bad ones")
+
+
+TURNED_AWAY = {401, 402, 403}
+"""What nobody is answered who has just paid."""
+
+
+def refuses(evidence: Evidence, group: str) -> None:
+    """Holds when no attempt of a group opened anything."""
+    for version, name, exchange in attempts(evidence, group):
+        here = label(version, group, name)
+        if where := served(evidence, here):
+            raise opened(evidence, here, exchange, where)
+
+
+def opened(evidence: Evidence, here: str, exchange: Exchange, where: str) -> Violation:
+    """That a payment opened what it ought not to."""
+    paid = paid_for(exchange)
+    told = [sentence(paid.recipe)] if paid.recipe else []
+    told += [f"The facilitator's fault is {', '.join(paid.faults)}."] if paid.faults else []
+    told += [f"It is written in other bytes: {', '.join(paid.twins)}."] if paid.twins else []
+    return Violation(
+        expected="an answer without what is paid for",
+        received=f"{evidence.response(here).shown()} with the marker, in {where}",
+        at=f"version {paid.version}, after {paid.story}",
+        exchange=here,
+        reason=" ".join(told),
+    )
+
+
+def unserved(evidence: Evidence, here: str) -> bool:
+    """Whether the answer called ``here`` holds nothing that is paid for."""
+    return not served(evidence, here)

@@ -1,0 +1,171 @@
+"""Checks of class ``x402/order``: what runs before what, as the witness and the facilitator saw it."""
+
+from collections.abc import Iterator
+
+from conformance.attempts import GOOD, label, order_of, promptly, watched
+from conformance.checks import check
+from conformance.checks.opening import attempts, controls, paid_for, served
+from conformance.evidence import Evidence
+from conformance.exchange import Exchange
+from conformance.gather import unpaid
+from conformance.outcome import Inapplicable, Untestable, Violation
+from conformance.paid import Paid
+
+_NEAR = 0.05
+"""Seconds within which two clocks of one machine agree."""
+
+
+def _moved(evidence: Evidence, exchange: Exchange) -> int:
+    """By how much the witness moved; Untestable where it could not be read, or moves by itself."""
+    paid = paid_for(exchange)
+    if paid.witness is None:
+        witness = evidence.endpoint.witness
+        where = (witness.log or witness.path) if witness else ""
+        reason = f"the witness reads no number ({where})"
+        raise Untestable(reason)
+    return paid.witness[1] - paid.witness[0]
+
+
+def _still(evidence: Evidence, version: int) -> None:
+    """Raises Untestable unless the witness stands still when nothing is asked, and moves for a good payment."""
+    rest = evidence.exchanges.get(label(version, "watched", "at rest"))
+    if rest and _moved(evidence, rest):
+        reason = "the witness moves while nothing is asked: others use this target, or it counts something else"
+        raise Untestable(reason)
+    if _moved(evidence, evidence.exchange(label(version, "watched", GOOD))) < 1:
+        reason = "the witness does not move for a good payment: it proves nothing"
+        raise Untestable(reason)
+
+
+def _watched(evidence: Evidence, *names: str) -> Iterator[tuple[str, Exchange, Paid]]:
+    """The watched attempts of these names, twice each; Inapplicable where there are none."""
+    found = False
+    for version, name, exchange in attempts(evidence, "watched"):
+        _still(evidence, version)
+        plain = name.rpartition(" #")[0]
+        paid = paid_for(exchange)
+        # What is settled first may never be verified: then nobody said no to it.
+        if plain in names and not (plain == "verify/no" and paid.settled and not list(paid.asked("verify"))):
+            found = True
+            yield label(version, "watched", name), exchange, paid
+    if not found:
+        reason = "no payment for this endpoint has what is to be changed here"
+        raise Inapplicable(reason)
+
+
+def _runs(evidence: Evidence, *names: str, flows: set[str] | None = None) -> None:
+    """Raises Violation where the handler ran each time for an attempt of these names."""
+    each: dict[tuple[int, str], list[tuple[str, Exchange]]] = {}
+    for here, exchange, paid in _watched(evidence, *names):
+        if flows is None or paid.flow in flows:
+            each.setdefault((paid.version, here.rpartition(" #")[0]), []).append((here, exchange))
+    if not each:
+        reason = f"nothing here is offered in flow {' or '.join(sorted(flows or ()))}"
+        raise Inapplicable(reason)
+    for tries in each.values():
+        # Others may use the target too: once is chance.
+        if all(_moved(evidence, exchange) > 0 for _, exchange in tries):
+            here, exchange = tries[-1]
+            paid = paid_for(exchange)
+            raise Violation(
+                expected="a handler that does not run",
+                received=f"{evidence.response(here).shown()}, and the witness moved, {len(tries)} times out of {len(tries)}",
+                at=f"version {paid.version}, after {paid.story}",
+                exchange=here,
+            )
+
+
+@check("x402.order.unpaid-runs-nothing", unpaid, watched)
+def test_unpaid_runs_nothing(evidence: Evidence) -> None:
+    tries = [
+        exchange for exchange in (evidence.exchange(here) for here in evidence.labels("watched unpaid")) if exchange
+    ]
+    for version, _ in controls(evidence, "watched"):
+        _still(evidence, version)
+    if tries and all(_moved(evidence, exchange) > 0 for exchange in tries):
+        raise Violation(
+            expected="a handler that does not run",
+            received=f"{evidence.response('watched unpaid #1').shown()}, and the witness moved, each time",
+            at="a request without payment",
+            exchange="watched unpaid #1",
+        )
+
+
+@check("x402.order.rejected-runs-nothing", unpaid, watched)
+def test_rejected_runs_nothing(evidence: Evidence) -> None:
+    _runs(evidence, "forged", "verify/no")
+
+
+@check("x402.order.unsettled-runs-nothing", unpaid, watched)
+def test_unsettled_runs_nothing(evidence: Evidence) -> None:
+    _runs(evidence, "settle/no", flows={"upfront", "escrow"})
+
+
+@check("x402.order.flow-is-advertised", unpaid, watched)
+def test_flow_is_advertised(evidence: Evidence) -> None:
+    found = False
+    for here, exchange, paid in _watched(evidence, "settle/no"):
+        if paid.flow != "authorization" or paid.version == 1:
+            continue
+        found = True
+        if list(paid.asked("settle")) and _moved(evidence, exchange) == 0:
+            raise Violation(
+                expected="a handler that runs before the settlement, or a paymentFlow that says otherwise",
+                received="a handler that does not run when the settlement fails",
+                at=f"version {paid.version}, after {paid.story}",
+                exchange=here,
+                reason="it settles first and offers flow authorization",
+            )
+    if not found:
+        reason = "no way to pay of version 2 is offered in flow authorization"
+        raise Inapplicable(reason)
+
+
+@check("x402.order.payer-does-not-choose", unpaid, watched)
+def test_payer_does_not_choose(evidence: Evidence) -> None:
+    for here, exchange, paid in _watched(evidence, "accepted-flow"):
+        if not paid.calls:
+            continue
+        version, ran = paid.version, _moved(evidence, exchange) > 0
+        usual = order_of(paid_for(evidence.exchange(label(version, "watched", GOOD))))
+        if order_of(paid) != usual and (ran or paid.charged):
+            raise Violation(
+                expected=f"{' and then '.join(usual)}, or a refusal",
+                received=" and then ".join(order_of(paid)),
+                at=f"version {version}, {paid.story}",
+                exchange=here,
+                reason="the payer wrote another paymentFlow into the copy of the offer",
+            )
+
+
+@check("x402.order.runs-once", unpaid, watched)
+def test_runs_once(evidence: Evidence) -> None:
+    for version, exchange in controls(evidence, "watched"):
+        _still(evidence, version)
+        again = evidence.exchange(label(version, "watched", "good again #1"))
+        times = min(_moved(evidence, exchange), _moved(evidence, again))
+        if times > 1:
+            raise Violation(
+                expected="a handler that runs once",
+                received=f"the witness moved by {times}, twice",
+                at=f"version {version}, after {paid_for(exchange).story}",
+                exchange=label(version, "watched", GOOD),
+            )
+
+
+@check("x402.order.settled-before-answer", unpaid, promptly)
+def test_settled_before_answer(evidence: Evidence) -> None:
+    for version, name, exchange in attempts(evidence, "promptly"):
+        here, paid = label(version, "promptly", name), paid_for(exchange)
+        settled = [call.finished for call in paid.asked("settle") if call.good and call.finished is not None]
+        if not served(evidence, here):
+            continue
+        began = exchange.at + (exchange.took if exchange.content is None else exchange.content)
+        if not settled or began < min(settled) - _NEAR:
+            early = f"{min(settled) - began:.2f} s before" if settled else "without"
+            raise Violation(
+                expected="no content before the settlement",
+                received=f"its first byte {early} the settlement",
+                at=f"version {version}, after {paid.story}",
+                exchange=here,
+            )

@@ -1,0 +1,294 @@
+"""The purse of a run: it mints payers, makes payments for offers, and asks the facilitator what became of them."""
+
+import fcntl
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from conformance.facilitator import Call, Control, Fault, Kind, fault
+from conformance.paid import FacilitatorCall, Paid
+from conformance.profile import Budget, Profile
+from conformance.protocols import x402
+from conformance.protocols.x402 import encoding, hostile, payment, recipes
+from conformance.protocols.x402.payment import Payment, Unsignable
+from conformance.protocols.x402.recipe import at_slot
+from conformance.protocols.x402.signing import Payer
+from conformance.redaction import Redactor
+
+__all__ = ["Made", "Means", "Order", "Purse", "Unpayable", "Unsignable"]
+
+_LATE = 2.0
+"""Seconds by which a hang of the facilitator outlives our own patience, so that it ends before the next run."""
+
+
+class Unpayable(Exception):
+    """This payment is not made; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a run has to pay and to see with, the same in each of its processes."""
+
+    control: str = ""
+    """The control URL of the scripted facilitator; empty where there is none."""
+    lock: str = ""
+    """A file that workers lock while they watch the witness; empty where there is one process."""
+    log: str = ""
+    """The log of the target that we started; empty where we did not."""
+    base_url: str = ""
+    """``target.base_url`` as it stands in the profile, for another instance of the target."""
+    real_money: bool = False
+    """Whether networks with real money may be paid on."""
+    seed: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    def to_json(self) -> dict[str, Any]:
+        """The means as a JSON object, for a worker."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """The means that ``to_json`` wrote."""
+        return cls(**document)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be paid, and how."""
+
+    version: int
+    """Of x402."""
+    way: int = -1
+    """The place in ``accepts``; -1 for the first that we can sign."""
+    recipe: str = ""
+    """What to break; empty for a good payment."""
+    hostile: str = ""
+    """What to send that is no payment at all; empty for a payment."""
+    twins: tuple[str, ...] = ()
+    """In what other bytes to write it."""
+    faults: tuple[str, ...] = ()
+    """What the facilitator does wrong about it, such as ``settle/no``."""
+    delay: float | None = None
+    """Seconds that the fault ``slow`` waits; None for its own."""
+    balance: int | None = None
+    """What the payer owns, in atomic units; None for enough."""
+    holds: int | None = None
+    """Seconds from now for which it is valid; None for as long as the offer asks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A payment that was made: the field value that carries it, and what is known of it."""
+
+    value: str
+    note: Paid
+    payment: Payment
+
+
+@dataclass(slots=True, kw_only=True)
+class Purse:
+    """Pays in one process of a run."""
+
+    profile: Profile
+    means: Means
+    redactor: Redactor
+    place: str = "main"
+    began: float = field(default_factory=time.monotonic)
+    _control: Control | None = None
+    _ahead: float = 0.0
+    """Seconds by which the clock of the facilitator's log is ahead of ours."""
+    _minted: int = 0
+    _spent: dict[tuple[str, str], int] = field(default_factory=dict)
+    _alone: bool = False
+
+    def __post_init__(self) -> None:
+        if self.means.control:
+            self._control = Control(self.means.control)
+            self._ahead = self._control.clock() - (time.monotonic() - self.began)
+
+    def close(self) -> None:
+        """Closes its connections."""
+        if self._control:
+            self._control.close()
+
+    @property
+    def scripted(self) -> bool:
+        """Whether the facilitator is ours."""
+        return self._control is not None
+
+    def make(self, offer: x402.Offer, order: Order) -> Made:
+        """The payment of ``order`` for ``offer``; raises Unpayable."""
+        now = int(time.time())
+        payer = self._mint()
+        good = self._good(offer, order, payer, now)
+        self._afford(good)
+        try:
+            value = _written(good, _broken(good, order, payer, now), order)
+        except ValueError as why:
+            raise Unpayable(f"such a payment cannot be written: {why}") from why
+        note = Paid(
+            version=order.version,
+            way=good.way.index,
+            flow=str(payment.flow(good.way)),
+            scheme=good.way.scheme,
+            network=good.way.network,
+            asset=good.way.asset,
+            amount=good.way.amount,
+            payer=good.payer,
+            recipe=order.recipe or order.hostile,
+            twins=order.twins,
+            faults=order.faults,
+        )
+        return Made(value=value, note=note, payment=good)
+
+    def instruct(self, made: Made, order: Order, patience: float) -> None:
+        """Tells the facilitator what to do about ``made``; ``patience`` is how long we wait for an answer, in seconds."""
+        if self._control is None:
+            return
+        if order.faults:
+            self._control.script(made.note.payer, *(self._fault(name, order, patience) for name in order.faults))
+        if order.balance is not None:
+            self._control.set_balance(made.note.network, made.note.asset, made.note.payer, order.balance)
+
+    def unlist(self) -> None:
+        """Makes the facilitator list no kinds any more, for everybody."""
+        if self._control:
+            self._control.supported(fault(Kind.SUPPORTED, "no-kinds"))
+
+    def followed(self, made: Made) -> Paid:
+        """What is known of ``made`` by now."""
+        if self._control is None:
+            return made.note
+        return replace(made.note, calls=tuple(self._call(call) for call in self._control.calls(made.note.payer)))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other process of this run asks the target meanwhile."""
+        if not self.means.lock or self._alone:
+            yield
+            return
+        with Path(self.means.lock).open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self._alone = True
+            try:
+                yield
+            finally:
+                self._alone = False
+
+    def logged(self, pattern: str) -> int | None:
+        """How often ``pattern`` stands in the log of the target; None where we do not keep it."""
+        if not self.means.log:
+            return None
+        return len(re.findall(pattern, Path(self.means.log).read_text("utf-8", "replace")))
+
+    def _good(self, offer: x402.Offer, order: Order, payer: Payer, now: int) -> Payment:
+        ways = list(offer.ways())
+        wanted = ways if order.way < 0 else [way for way in ways if way.index == order.way]
+        if not wanted:
+            raise Unpayable(f"the version {order.version} offer lists no way to pay")
+        reasons = []
+        for way in wanted:
+            try:
+                return payment.build(way, offer=offer, payer=payer, now=now, nonce=self._nonce())
+            except Unsignable as why:
+                reasons.append(str(why))
+        raise Unpayable(reasons[0])
+
+    def _afford(self, good: Payment) -> None:
+        """Raises Unpayable for a payment that the budget or the network forbids; else counts it."""
+        if self.scripted:
+            # Nobody has funds under a key that was made for this payment: no money can move, on no network.
+            return
+        way = good.way
+        budget = next((b for b in self.profile.budgets if _covers(b, way)), None)
+        if not x402.is_test(way.network) and not (budget and budget.real_money and self.means.real_money):
+            raise Unpayable(
+                f"{way.network} has real money: it takes a [[budget]] with real_money = true and --conformance-real-money"
+            )
+        spent = self._spent.get((way.network, way.asset.lower()), 0)
+        cost = int(way.amount) if way.amount.isdecimal() else 0
+        if budget is None or spent + cost > budget.max_total:
+            limit = f"max_total {budget.max_total}" if budget else "there is no [[budget]] for it"
+            raise Unpayable(
+                f"{cost} of {way.asset} on {way.network} is more than may be spent ({limit}, {spent} spent)"
+            )
+        self._spent[way.network, way.asset.lower()] = spent + cost
+
+    def _mint(self) -> Payer:
+        if not self.scripted and (key := self.profile.payer.key):
+            return Payer.of(bytes.fromhex(key.removeprefix("0x")))
+        # A scripted fault is kept by payer: whoever pays a second time would meet the fault of the first.
+        return Payer.of(self._word("payer"))
+
+    def _nonce(self) -> bytes:
+        return self._word("nonce")
+
+    def _word(self, what: str) -> bytes:
+        self._minted += 1
+        return hashlib.sha256(f"{self.means.seed} {self.place} {what} {self._minted}".encode()).digest()
+
+    def _fault(self, name: str, order: Order, patience: float) -> Fault:
+        kind, _, called = name.partition("/")
+        found = fault(Kind(kind), called)
+        if order.delay is not None:
+            found = replace(found, delay=order.delay)
+        return replace(found, hold=patience + _LATE)
+
+    def _call(self, call: Call) -> FacilitatorCall:
+        outcome = call.outcome
+        moment = self._ahead
+        return FacilitatorCall(
+            kind=str(call.kind),
+            at=round(call.at - moment, 4),
+            finished=None if call.finished is None else round(call.finished - moment, 4),
+            fault=call.fault,
+            status=call.status,
+            good=bool(outcome and outcome.good),
+            moved=bool(outcome and outcome.moved),
+            reason=outcome.reason if outcome else "",
+            transaction=outcome.transaction if outcome else "",
+            requirements=json.loads(self.redactor.text(json.dumps(dict(call.requirements)))),
+            payment=call.digest,
+            value=_value(call.payment),
+        )
+
+
+def _broken(good: Payment, order: Order, payer: Payer, now: int) -> dict[str, Any]:
+    """The document that ``order`` makes of a good payment; raises Unpayable where there is nothing to break."""
+    if order.holds is not None:
+        until = str(now + order.holds)
+        return at_slot("before", lambda *_: until)(good, payer, now)
+    if not order.recipe:
+        return dict(good.document)
+    recipe = recipes.named(order.recipe)
+    if not recipe.fits(good):
+        raise Unpayable(f"there is nothing in such a payment to break: {recipe.breaks}")
+    return recipe.apply(good, payer, now)
+
+
+def _written(good: Payment, document: dict[str, Any], order: Order) -> str:
+    if order.hostile:
+        kinds = hostile.HOSTILE | hostile.INJECTING | hostile.HUGE | hostile.JUNK
+        return kinds[order.hostile](good)
+    return encoding.twin(document, order.twins) if order.twins else encoding.header(document)
+
+
+def _covers(budget: Budget, way: x402.Way) -> bool:
+    return x402.caip2(budget.network) == way.network and budget.asset.lower() == way.asset.lower()
+
+
+def _value(document: Any) -> str:
+    payload = document.get("payload")
+    for names in (("authorization", "value"), ("permit2Authorization", "permitted", "amount")):
+        found = payload
+        for name in names:
+            found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, str):
+            return found
+    return ""
