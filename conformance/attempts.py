@@ -1,7 +1,9 @@
 """What checks pay: each gather sends good payments, and then payments that ought to open nothing."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlencode
 
 from conformance.exchange import Exchange
 from conformance.gather import spoken, unpaid
@@ -41,7 +43,11 @@ __all__ = [
 ]
 
 GOOD = "good"
-_BURST = 20
+UNSIGNED = "signed by nobody"
+"""Beside a good payment where the facilitator is not ours: one that says yes to everything shows nothing."""
+OWN_FIELD = "own field"
+"""A payment where it belongs, beside which one in another place is compared."""
+_BURST = 10
 _SLOW = 0.6
 """Seconds: long enough to be seen, shorter than any server waits."""
 
@@ -77,8 +83,8 @@ class Attempts:
     """By name; the version is filled in."""
     carry: Mapping[str, Callable[[Probe, int], Carry]] = field(default_factory=dict)
     """Where an attempt travels, if not in the field of its version."""
-    changes: Callable[[Probe], Changes] = lambda _: Changes()
-    watched: bool = False
+    raw: bool = False
+    """Whether the answers may have more fields than an HTTP client reads."""
 
     @property
     def __name__(self) -> str:
@@ -87,16 +93,27 @@ class Attempts:
     def __call__(self, probe: Probe) -> None:
         """Pays."""
         for version in versions(probe):
-            control = probe.pay(label(version, self.group, GOOD), Order(version=version), watched=self.watched)
+            control = probe.pay(label(version, self.group, GOOD), Order(version=version))
             if control.failure and control.failure.kind == "unpayable":
                 continue
+            if not probe.purse.scripted:
+                probe.pay(label(version, self.group, UNSIGNED), Order(version=version, recipe="signature-zeros"))
             for name, order in self.orders.items():
                 here = label(version, self.group, name)
                 carry = self.carry[name](probe, version) if name in self.carry else None
                 own = replace(order, version=version)
-                made = probe.pay(here, own, carry=carry, watched=self.watched, **self.changes(probe))
-                if made.failure and made.failure.kind == "unpayable":
-                    del probe.kept[here]
+                _left_out(probe, here, probe.pay(here, own, carry=carry, raw=self.raw))
+
+
+def _left_out(probe: Probe, here: str, made: Exchange) -> None:
+    """Leaves out an attempt that does not fit. One that nobody could pay for spoils the good payment of its group."""
+    if made.failure is None or made.failure.kind != "unpayable":
+        return
+    del probe.kept[here]
+    control = f"{here.partition(': ')[0]}: {GOOD}"
+    # A part of the attempts would prove nothing, and look as if it did.
+    if made.failure.detail == probe.purse.broke and control in probe.kept:
+        probe.kept[control] = replace(probe.kept[control], failure=made.failure)
 
 
 def good(group: str) -> Attempts:
@@ -104,14 +121,14 @@ def good(group: str) -> Attempts:
     return Attempts(group=group, orders={})
 
 
-def broken(group: str, *recipes: str, watched: bool = False) -> Attempts:
+def broken(group: str, *recipes: str) -> Attempts:
     """Payments that are broken by ``recipes``."""
-    return Attempts(group=group, orders={r: Order(version=0, recipe=r) for r in recipes}, watched=watched)
+    return Attempts(group=group, orders={r: Order(version=0, recipe=r) for r in recipes})
 
 
-def faults(group: str, *names: str, watched: bool = False) -> Attempts:
+def faults(group: str, *names: str, raw: bool = False) -> Attempts:
     """Good payments about which the facilitator does wrong, each in one way such as ``settle/no``."""
-    return Attempts(group=group, orders={n: Order(version=0, faults=(n,)) for n in names}, watched=watched)
+    return Attempts(group=group, orders={n: Order(version=0, faults=(n,)) for n in names}, raw=raw)
 
 
 def hostiles(group: str, names: Sequence[str]) -> Attempts:
@@ -125,9 +142,7 @@ def attempt_named(probe: Probe, group: str, name: str, order: Order) -> None:
         return
     nth = sum(here.startswith(label(order.version, group, "")) for here in probe.kept)
     here = label(order.version, group, f"{name} #{nth}")
-    made = probe.pay(here, order)
-    if made.failure and made.failure.kind == "unpayable":
-        del probe.kept[here]
+    _left_out(probe, here, probe.pay(here, order))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,9 +279,8 @@ def watched(probe: Probe) -> None:
         probe.pay(here("good again #1"), Order(version=version), watched=True)
         for turn in (1, 2):
             for name, order in _WATCHED.items():
-                made = probe.pay(here(f"{name} #{turn}"), replace(order, version=version), watched=True)
-                if made.failure and made.failure.kind == "unpayable":
-                    del probe.kept[here(f"{name} #{turn}")]
+                attempt = here(f"{name} #{turn}")
+                _left_out(probe, attempt, probe.pay(attempt, replace(order, version=version), watched=True))
 
 
 _WATCHED = {
@@ -313,11 +327,31 @@ def _two(name: str, beside: str, *, before: bool) -> Carry:
 
 
 def _in_query(_: Probe, __: int) -> Carry:
-    return lambda value: Changes(query={"payment-signature": value, "x-payment": value, "payment": value})
+    return lambda value: Changes(query=dict.fromkeys(_NAMES, value))
 
 
 def _in_cookie(_: Probe, __: int) -> Carry:
-    return lambda value: Changes(headers={"Cookie": f"payment-signature={value}; x-payment={value}"})
+    return lambda value: Changes(headers={"Cookie": "; ".join(f"{name}={value}" for name in _NAMES)})
+
+
+def _in_body(probe: Probe, _: int) -> Carry:
+    """Beside what the endpoint is asked for otherwise, in the same form; JSON where it is asked for nothing."""
+    endpoint = probe.endpoint
+    if endpoint and endpoint.form is not None:
+        form = endpoint.form
+        return lambda value: Changes(body=urlencode(dict(form) | dict.fromkeys(_NAMES, value)).encode())
+    own = endpoint.json if endpoint and isinstance(endpoint.json, dict) else {}
+    fields = {"Content-Type": "application/json"}
+    return lambda value: Changes(headers=fields, body=json.dumps(own | dict.fromkeys(_NAMES, value)).encode())
+
+
+def _with_torn_body(_: Probe, version: int) -> Carry:
+    fields = {"Content-Type": "application/json"}
+    return lambda value: Changes(headers={x402.PAYMENT[version]: value} | fields, body=b'{"jsonrpc": ')
+
+
+_NAMES = ("payment-signature", "x-payment", "payment")
+"""Under which a payment may be looked for where it has no place."""
 
 
 def _beside_junk(_: Probe, version: int) -> Carry:
@@ -332,8 +366,15 @@ _FORGED = Order(version=0, recipe="signer-other")
 
 forged_elsewhere = Attempts(
     group="elsewhere",
-    orders={"query": _FORGED, "cookie": _FORGED, "beside junk": _FORGED, "other field": _FORGED},
-    carry={"query": _in_query, "cookie": _in_cookie, "beside junk": _beside_junk, "other field": _as_the_other},
+    orders=dict.fromkeys((OWN_FIELD, "query", "cookie", "body", "torn body", "beside junk", "other field"), _FORGED),
+    carry={
+        "query": _in_query,
+        "cookie": _in_cookie,
+        "body": _in_body,
+        "torn body": _with_torn_body,
+        "beside junk": _beside_junk,
+        "other field": _as_the_other,
+    },
 )
 
 

@@ -1,67 +1,100 @@
 """Another instance of the target, started while its facilitator, one of its own, is out of order."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from conformance import facilitator, target
-from conformance.attempts import versions
 from conformance.exchange import Exchange, Failure
 from conformance.facilitator import FAULTS, Kind
+from conformance.gather import spoken, unpaid
 from conformance.probe import Probe, request_to
-from conformance.profile import ProfileError
+from conformance.profile import Endpoint, ProfileError
 from conformance.purse import Order, Purse
 
-__all__ = ["HEALTHY", "STARTS", "started_anew"]
+__all__ = ["CHANGED", "HEALTHY", "STARTS", "paid_at", "started_anew", "unpaid_at"]
 
 HEALTHY = "healthy"
+CHANGED = "changed"
+"""The instance that started well, once its facilitator lists nothing any more."""
 STARTS = ("redirect", "error-text", "hang", "no-kinds", "not-json")
 """How ``/supported`` answers while an instance starts."""
 
 _HOLD = 2.0
 """Seconds for which a facilitator hangs at a start."""
 
+_UNREADY = 2.0
+"""Seconds after which an instance that answers that it is not ready is asked all the same: it may be open."""
+
+
+def unpaid_at(name: str, endpoint: Endpoint) -> str:
+    """What the request without payment is called that an endpoint of the instance ``name`` got."""
+    return f"start {name}: unpaid {endpoint.name}"
+
+
+def paid_at(name: str, version: int, endpoint: Endpoint) -> str:
+    """What the request is called that paid at an endpoint of the instance ``name``."""
+    return f"start {name}: v{version} {endpoint.name}"
+
 
 def started_anew(probe: Probe) -> None:
     """An instance under a facilitator that is well and then lists nothing any more, and one under each of STARTS.
 
-    Each is asked at every endpoint that is paid and has a marker. One that does not start is kept as a failure
-    ``refused``: to refuse to start is to be closed.
+    Each is asked at every endpoint that is paid and has a marker: without payment, and with a good one where all is
+    well, with a forged one elsewhere. One that does not start is kept as a failure ``refused``: to refuse to start is
+    to be closed.
     """
     endpoints = [e for e in probe.profile.endpoints if e.protocol == "x402" and e.marker]
+    offers: dict[str, Exchange] = {}
     with _instance(probe, HEALTHY) as (instance, why):
         if instance is None:
-            _note(probe, f"start {HEALTHY}", why)
+            _note(probe, HEALTHY, why)
             return
         for endpoint in endpoints:
-            _ask(probe, instance.at(endpoint), f"start {HEALTHY}", recipe="")
+            _ask(probe, instance.at(endpoint), HEALTHY, Order(version=0), {})
+            offers[endpoint.name] = probe.kept[unpaid_at(HEALTHY, endpoint)]
         instance.purse.unlist()
         for endpoint in endpoints:
-            here = f"start changed {endpoint.name}"
-            probe.kept[here] = instance.at(endpoint).ask(here)
+            _ask(probe, instance.at(endpoint), CHANGED, _FORGED, offers)
     for name in STARTS:
         with _instance(probe, name) as (instance, why):
             if instance is None:
-                _note(probe, f"start {name}", why)
+                _note(probe, name, why)
                 continue
             for endpoint in endpoints:
-                _ask(probe, instance.at(endpoint), f"start {name}", recipe="signer-other")
+                _ask(probe, instance.at(endpoint), name, _FORGED, offers)
 
 
-def _ask(probe: Probe, other: Probe, label: str, *, recipe: str) -> None:
-    """Asks without payment and pays in each version; what is kept ends with the endpoint's name."""
-    assert other.endpoint is not None  # noqa: S101 - made for an endpoint
-    where = other.endpoint.name
-    probe.kept[f"{label} unpaid {where}"] = other.ask("unpaid")
-    for version in versions(other):
-        made = other.pay(f"v{version}", Order(version=version, recipe=recipe))
-        if made.failure is None or made.failure.kind != "unpayable":
-            probe.kept[f"{label} v{version} {where}"] = made
+_FORGED = Order(version=0, recipe="signer-other")
 
 
-def _note(probe: Probe, label: str, why: str) -> None:
-    probe.kept[label] = Exchange(
+def _ask(probe: Probe, other: Probe, name: str, order: Order, offers: Mapping[str, Exchange]) -> None:
+    """Asks without payment and pays in each version: for what is offered, or else for what ``offers`` say it was."""
+    endpoint = other.endpoint
+    assert endpoint is not None  # noqa: S101 - made for an endpoint
+    other.gather(unpaid)
+    refusal = other.kept["unpaid"]
+    probe.kept[unpaid_at(name, endpoint)] = refusal
+    well = offers.get(endpoint.name, refusal).response
+    if refusal.response is None or well is None:
+        return
+    for version in spoken(endpoint.versions, well):
+        made = other.pay("paid", replace(order, version=version))
+        if _unpayable(made) and endpoint.name in offers:
+            # Whoever offers nothing may let in whoever pays.
+            other.kept["unpaid"] = offers[endpoint.name]
+            made = other.pay("paid", replace(order, version=version))
+        if not _unpayable(made):
+            probe.kept[paid_at(name, version, endpoint)] = made
+
+
+def _unpayable(exchange: Exchange) -> bool:
+    return exchange.failure is not None and exchange.failure.kind == "unpayable"
+
+
+def _note(probe: Probe, name: str, why: str) -> None:
+    probe.kept[f"start {name}"] = Exchange(
         request=request_to(probe.profile, probe.endpoint), failure=Failure(kind="refused", detail=why)
     )
 
@@ -75,8 +108,9 @@ def _instance(probe: Probe, name: str) -> Iterator[tuple[Probe | None, str]]:
         if name != HEALTHY:
             own.control.supported(replace(FAULTS[Kind.SUPPORTED, name], hold=_HOLD))
         bare = probe.profile.at(probe.purse.means.base_url)
+        unready = None if name == HEALTHY else _UNREADY
         try:
-            process = target.start(bare, how, environ=os.environ, facilitator=own.url)
+            process = target.start(bare, how, environ=os.environ, facilitator=own.url, unready=unready)
         except ProfileError as error:
             yield None, probe.purse.redactor.text(str(error))
             return
@@ -85,7 +119,11 @@ def _instance(probe: Probe, name: str) -> Iterator[tuple[Probe | None, str]]:
             wire = probe.wire.beside(process.base_url)
             means = replace(probe.purse.means, control=own.control.url, lock="", log="")
             purse = Purse(
-                profile=profile, means=means, redactor=probe.purse.redactor, place=f"{name} start", began=wire.began
+                profile=profile,
+                means=means,
+                redactor=probe.purse.redactor,
+                place=f"{probe.purse.place} {name}",
+                began=wire.began,
             )
             try:
                 yield Probe(profile=profile, wire=wire, purse=purse), ""

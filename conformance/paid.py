@@ -31,7 +31,7 @@ class FacilitatorCall:
     requirements: Mapping[str, Any]
     """The PaymentRequirements that the target sent along."""
     payment: str
-    """SHA-256 of the PaymentPayload that the target sent along, whatever its white space and order."""
+    """SHA-256 of the signed part of the PaymentPayload that the target sent along, whatever its white space and order."""
     value: str
     """The amount in that payload, in whatever spelling; empty when it is no string."""
 

@@ -1,6 +1,7 @@
 """The hand that asks: builds requests as the profile describes them and keeps each answer under its label."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypedDict, Unpack
@@ -11,12 +12,15 @@ from conformance.exchange import Exchange, Failure, Request
 from conformance.paid import NOTHING
 from conformance.profile import Endpoint, Profile
 from conformance.protocols import x402
-from conformance.purse import Order, Purse, Unpayable
+from conformance.purse import Made, Order, Purse, Unpayable
 from conformance.wire import Wire
 
 __all__ = ["Carry", "Changes", "Gather", "Probe", "request_to", "value_at"]
 
 USER_AGENT = "pytest-402/0.1 (+conformance run)"
+
+_LAG = 0.3
+"""Seconds for which we look whether a witness moves by itself."""
 
 
 class Changes(TypedDict, total=False):
@@ -29,6 +33,7 @@ class Changes(TypedDict, total=False):
     headers: Mapping[str, str]
     without: tuple[str, ...]
     identity: str
+    body: bytes
 
 
 Carry = Callable[[str], Changes]
@@ -54,6 +59,10 @@ class Probe:
     endpoint: Endpoint | None = None
     kept: dict[str, Exchange] = field(default_factory=dict)
     _gathered: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _known: bool = False
+    """Whether it is known which facilitator the target asks here."""
+    _elsewhere: str = ""
+    """Why nothing is paid here: the target asks another facilitator."""
 
     def at(self, endpoint: Endpoint) -> "Probe":
         """A probe of an endpoint of the same target, which has asked nothing yet."""
@@ -101,15 +110,16 @@ class Probe:
         *,
         carry: Carry | None = None,
         watched: bool = False,
+        raw: bool = False,
         **changes: Unpack[Changes],
     ) -> Exchange:
         """Sends the endpoint's request with the payment of ``order``, and keeps it as ``label``.
 
         ``carry`` says where the payment travels, if not in the field of its version; ``watched``, whether the witness
-        is read before and after. Where the payment cannot be made, the exchange is a failure that says why.
+        is read before and after; ``raw`` as in ``ask``. Where the payment cannot be made, the exchange is a failure that says why.
         """
         try:
-            made = self.purse.make(self.offer(order.version), order)
+            made = self._made(order)
         except Unpayable as why:
             request = request_to(self.profile, self.endpoint, **changes)
             exchange = Exchange(request=request, failure=Failure(kind="unpayable", detail=str(why)))
@@ -119,18 +129,46 @@ class Probe:
         carried = carry(made.value) if carry else Changes(headers={x402.PAYMENT[order.version]: made.value})
         with self.purse.alone():
             before = self.witnessed() if watched else None
-            exchange = self.ask(label, **_both(changes, carried))
+            exchange = self.ask(label, raw=raw, **_both(changes, carried))
             after = self.witnessed() if watched else None
-        note = replace(self.purse.followed(made), witness=None if before is None or after is None else (before, after))
-        self.kept[label] = replace(exchange, paid=note)
+        self._watched(label, replace(exchange, paid=self.purse.followed(made)), before, after)
+        if carry is None and order == Order(version=order.version, way=order.way):
+            self._doubt(label, order)
         return self.kept[label]
+
+    def _made(self, order: Order) -> Made:
+        """The payment of ``order``; raises Unpayable."""
+        if self._elsewhere:
+            raise Unpayable(self._elsewhere)
+        return self.purse.make(self.offer(order.version), order)
+
+    def _doubt(self, label: str, order: Order) -> None:
+        """Asks whether the target uses our facilitator, once a good payment was served without a call to it.
+
+        Who serves a good payment and refuses a forged one asked somebody about them, and what that one said cannot be
+        seen: from then on nothing is paid here, and the payment called ``label`` counts as none.
+        """
+        exchange = self.kept[label]
+        if self._known or not self.purse.scripted or not exchange.paid or not exchange.response:
+            return
+        if exchange.paid.calls or exchange.response.status >= 400:
+            self._known = bool(exchange.paid.calls)
+            return
+        self._known = True
+        forged = self.pay(f"v{order.version} of a stranger: forged", replace(order, recipe="signer-other"))
+        if forged.response and forged.response.status >= 400 and forged.paid and not forged.paid.calls:
+            self._elsewhere = (
+                f"a good payment is answered {exchange.response.shown()}, a forged one {forged.response.shown()}, and "
+                "our facilitator is asked about neither: the target uses another one, and not {facilitator}"
+            )
+            self.kept[label] = replace(exchange, failure=Failure(kind="unpayable", detail=self._elsewhere))
 
     def pay_together(self, orders: Mapping[str, Order]) -> None:
         """Sends one request for each of ``orders`` at the same time, and keeps each under its label."""
         made = {}
         for label, order in orders.items():
             try:
-                made[label] = self.purse.make(self.offer(order.version), order)
+                made[label] = self._made(order)
             except Unpayable:
                 self.pay(label, order)
                 continue
@@ -155,9 +193,11 @@ class Probe:
             self._watched(label, exchange, before, self.witnessed())
 
     def rest(self, label: str, like: Exchange) -> None:
-        """What the witness reads twice while nothing is asked, beside what ``like`` was."""
+        """What the witness reads twice while nothing is asked, beside what ``like`` was: one that lags is seen too."""
         with self.purse.alone():
-            self._watched(label, replace(like, paid=None), self.witnessed(), self.witnessed())
+            before = self.witnessed()
+            time.sleep(_LAG)
+            self._watched(label, replace(like, paid=None), before, self.witnessed())
 
     def _watched(self, label: str, exchange: Exchange, before: int | None, after: int | None) -> None:
         seen = None if before is None or after is None else (before, after)
@@ -211,6 +251,7 @@ def request_to(
     headers: Mapping[str, str] | None = None,
     without: tuple[str, ...] = (),
     identity: str = "",
+    body: bytes | None = None,
 ) -> Request:
     """The request that reaches ``endpoint``, with what is given put in place of what the profile says.
 
@@ -218,7 +259,7 @@ def request_to(
     out. ``url`` replaces the whole target; then nothing of the profile's own fields goes along, nor any content.
     """
     fields = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
-    body = b""
+    content = b""
     asked = dict(endpoint.query) if endpoint else {}
     if not url:
         who = identity or (endpoint.identity if endpoint else "anonymous")
@@ -226,7 +267,7 @@ def request_to(
         fields = _merged(fields, profile.identities[who].headers if who in profile.identities else {})
         if endpoint:
             fields = _merged(fields, endpoint.headers)
-            body, media_type = _body(endpoint)
+            content, media_type = _body(endpoint)
             if media_type:
                 fields = _merged({"Content-Type": media_type}, fields)
         asked |= query or {}
@@ -235,7 +276,7 @@ def request_to(
         method=method or (endpoint.method if endpoint else "GET"),
         url=url,
         headers=tuple((k, v) for k, v in _merged(fields, headers or {}).items() if k.lower() not in without),
-        body=body,
+        body=content if body is None else body,
     )
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from conformance.facilitator import Call, Control, Fault, Kind, fault
 from conformance.paid import FacilitatorCall, Paid
-from conformance.profile import Budget, Profile
+from conformance.profile import Budget, Profile, ProfileError
 from conformance.protocols import x402
 from conformance.protocols.x402 import encoding, hostile, payment, recipes
 from conformance.protocols.x402.payment import Payment, Unsignable
@@ -22,7 +22,7 @@ from conformance.protocols.x402.recipe import at_slot
 from conformance.protocols.x402.signing import Payer
 from conformance.redaction import Redactor
 
-__all__ = ["Made", "Means", "Order", "Purse", "Unpayable", "Unsignable"]
+__all__ = ["Made", "Means", "Order", "Purse", "Unpayable", "Unsignable", "own_payer"]
 
 _LATE = 2.0
 """Seconds by which a hang of the facilitator outlives our own patience, so that it ends before the next run."""
@@ -46,6 +46,8 @@ class Means:
     """``target.base_url`` as it stands in the profile, for another instance of the target."""
     real_money: bool = False
     """Whether networks with real money may be paid on."""
+    books: str = ""
+    """A file in which every process writes what it spent; empty where the money is not the payer's own."""
     seed: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def to_json(self) -> dict[str, Any]:
@@ -76,6 +78,8 @@ class Order:
     """What the facilitator does wrong about it, such as ``settle/no``."""
     delay: float | None = None
     """Seconds that the fault ``slow`` waits; None for its own."""
+    times: int | None = None
+    """For how many calls the faults hold; None for all."""
     balance: int | None = None
     """What the payer owns, in atomic units; None for enough."""
     holds: int | None = None
@@ -103,8 +107,11 @@ class Purse:
     _control: Control | None = None
     _ahead: float = 0.0
     """Seconds by which the clock of the facilitator's log is ahead of ours."""
+    broke: str = ""
+    """Why the last payment was not made for want of money; empty as long as there was enough."""
     _minted: int = 0
-    _spent: dict[tuple[str, str], int] = field(default_factory=dict)
+    _spent: dict[str, int] = field(default_factory=dict)
+    """In atomic units, by network and asset; where there are books, they know better."""
     _alone: bool = False
 
     def __post_init__(self) -> None:
@@ -127,11 +134,14 @@ class Purse:
         now = int(time.time())
         payer = self._mint()
         good = self._good(offer, order, payer, now)
-        self._afford(good)
         try:
-            value = _written(good, _broken(good, order, payer, now), order)
+            document = _broken(good, order, payer, now)
+            value = _written(good, document, order)
         except ValueError as why:
             raise Unpayable(f"such a payment cannot be written: {why}") from why
+        if not self.scripted:
+            # Nobody has funds under a key that was made for one payment; here somebody may.
+            self._afford(good, document, order)
         note = Paid(
             version=order.version,
             way=good.way.index,
@@ -182,16 +192,19 @@ class Purse:
                 self._alone = False
 
     def logged(self, pattern: str) -> int | None:
-        """How often ``pattern`` stands in the log of the target; None where we do not keep it."""
+        """How often ``pattern`` stands in the log of the target, whose lines ^ and $ mark; None where we keep none."""
         if not self.means.log:
             return None
-        return len(re.findall(pattern, Path(self.means.log).read_text("utf-8", "replace")))
+        return len(re.findall(pattern, Path(self.means.log).read_text("utf-8", "replace"), re.MULTILINE))
 
     def _good(self, offer: x402.Offer, order: Order, payer: Payer, now: int) -> Payment:
         ways = list(offer.ways())
         wanted = ways if order.way < 0 else [way for way in ways if way.index == order.way]
         if not wanted:
             raise Unpayable(f"the version {order.version} offer lists no way to pay")
+        if not self.scripted:
+            # What may be paid comes first, whatever stands first in the offer.
+            wanted.sort(key=lambda way: bool(self._barred(way)))
         reasons = []
         for way in wanted:
             try:
@@ -200,29 +213,52 @@ class Purse:
                 reasons.append(str(why))
         raise Unpayable(reasons[0])
 
-    def _afford(self, good: Payment) -> None:
+    def _afford(self, good: Payment, document: Mapping[str, Any], order: Order) -> None:
         """Raises Unpayable for a payment that the budget or the network forbids; else counts it."""
-        if self.scripted:
-            # Nobody has funds under a key that was made for this payment: no money can move, on no network.
-            return
         way = good.way
+        if danger := _BEYOND.get(order.recipe):
+            raise Unpayable(f"by a payer who may have money this is not signed: {danger}")
+        if barred := self._barred(way):
+            raise Unpayable(barred)
+        most = next(b for b in self.profile.budgets if _covers(b, way)).max_total
+        signed = _value(document)
+        # More than 256 bits no token takes: such a value is a spelling, and what was signed is the price.
+        cost = max(int(text) for text in (way.amount, signed) if text == way.amount or _sum(text))
+        account = f"{way.network} {way.asset.lower()}"
+        with self._books() as spent:
+            before = spent.get(account, 0)
+            if before + cost > most:
+                asked = f"{cost} of {way.asset} on {way.network}"
+                self.broke = (
+                    f"{asked} is more than may be spent: max_total is {most}, and {before} may be spent already"
+                )
+                raise Unpayable(self.broke)
+            spent[account] = before + cost
+
+    def _barred(self, way: x402.Way) -> str:
+        """Why nothing may be paid in this way with a payer's own money; empty when something may."""
         budget = next((b for b in self.profile.budgets if _covers(b, way)), None)
         if not x402.is_test(way.network) and not (budget and budget.real_money and self.means.real_money):
-            raise Unpayable(
-                f"{way.network} has real money: it takes a [[budget]] with real_money = true and --conformance-real-money"
-            )
-        spent = self._spent.get((way.network, way.asset.lower()), 0)
-        cost = int(way.amount) if way.amount.isdecimal() else 0
-        if budget is None or spent + cost > budget.max_total:
-            limit = f"max_total {budget.max_total}" if budget else "there is no [[budget]] for it"
-            raise Unpayable(
-                f"{cost} of {way.asset} on {way.network} is more than may be spent ({limit}, {spent} spent)"
-            )
-        self._spent[way.network, way.asset.lower()] = spent + cost
+            return f"{way.network} has real money: it takes a [[budget]] with real_money = true and --conformance-real-money"
+        return "" if budget else f"there is no [[budget]] for {way.asset} on {way.network}"
+
+    @contextmanager
+    def _books(self) -> Iterator[dict[str, int]]:
+        """What was spent in all processes of the run, to be written down in place."""
+        if not self.means.books:
+            yield self._spent
+            return
+        with Path(self.means.books).open("r+", encoding="utf-8") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            spent: dict[str, int] = json.loads(held.read() or "{}")
+            yield spent
+            held.seek(0)
+            held.truncate()
+            json.dump(spent, held)
 
     def _mint(self) -> Payer:
-        if not self.scripted and (key := self.profile.payer.key):
-            return Payer.of(bytes.fromhex(key.removeprefix("0x")))
+        if not self.scripted and (own := own_payer(self.profile)):
+            return own
         # A scripted fault is kept by payer: whoever pays a second time would meet the fault of the first.
         return Payer.of(self._word("payer"))
 
@@ -238,6 +274,8 @@ class Purse:
         found = fault(Kind(kind), called)
         if order.delay is not None:
             found = replace(found, delay=order.delay)
+        if order.times is not None:
+            found = replace(found, times=order.times)
         return replace(found, hold=patience + _LATE)
 
     def _call(self, call: Call) -> FacilitatorCall:
@@ -257,6 +295,30 @@ class Purse:
             payment=call.digest,
             value=_value(call.payment),
         )
+
+
+def own_payer(profile: Profile) -> Payer | None:
+    """Who pays by the key in the profile; None where there is none. Raises ProfileError for a key that is none."""
+    if not (key := profile.payer.key):
+        return None
+    try:
+        return Payer.of(bytes.fromhex(key.removeprefix("0x")))
+    except ValueError:
+        # What is wrong with it is not said, and neither is it shown where it came from.
+        told = f"{profile.path}: payer.key is no private key; expected 64 hexadecimal digits, with or without 0x"
+    raise ProfileError(told)
+
+
+_BEYOND = {
+    "chain-other": "it would hold on another chain",
+    "own-offer-network": "it would hold on another network",
+    "value-negative": "it would authorize more than anybody has",
+}
+"""Recipes whose payment is worth more than the offer asks, or worth something where no budget counts it."""
+
+
+def _sum(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 100 and int(text) < 1 << 256
 
 
 def _broken(good: Payment, order: Order, payer: Payer, now: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ __all__ = ["Address", "RawAnswer", "RawFailure", "Volley", "ask", "volley"]
 
 _COPIES = 128
 _OPENERS = 16
-_MAX_HEADER = 131072
+_MAX_HEADER = 524288
 _LINGER = 0.2
 # How long a volley holds its last bytes back, in seconds: at least, so that the server can read what came first;
 # at most, when some of that is still unacknowledged.

@@ -102,7 +102,24 @@ def unjudged(profile: Profile, edition: Edition) -> dict[str, str]:
             reasons[cls] = "this version has no checks for it"
         elif not any(concerned(cls, endpoint, profile) for endpoint in profile.endpoints):
             reasons[cls] = "no endpoint shows it"
+        elif profile.claims is None and (why := _unaskable(ids, profile)):
+            reasons[cls] = why
     return reasons
+
+
+def _unaskable(ids: tuple[str, ...], profile: Profile) -> str:
+    """Why not a single row of ``ids`` can be asked: to have judged none of them is not to have judged them."""
+    known = catalogue.load().requirements
+    lacks = [
+        lacking(Row(requirement=known[id], endpoint=name), profile)
+        for id in ids
+        for name in _places(known[id], profile)
+    ]
+    if not all(lacks):
+        return ""
+    whys = {need: why for means in reversed(lacks) for need, why in means.items()}
+    # Who cannot pay need not be told what else it would take.
+    return whys.get("pay") or whys.get("facilitator") or next(iter(whys.values()))
 
 
 def concerned(cls: str, endpoint: Endpoint, profile: Profile) -> bool:

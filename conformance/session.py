@@ -22,7 +22,7 @@ from conformance.exchange import Exchange
 from conformance.outcome import Outcome
 from conformance.probe import request_to
 from conformance.profile import Environment, FacilitatorMode, Profile, ProfileError
-from conformance.purse import Means, Purse
+from conformance.purse import Means, Purse, own_payer
 from conformance.redaction import Redactor
 from conformance.report import document, terminal
 from conformance.run import Result, Row
@@ -31,6 +31,7 @@ from conformance.wire import Wire
 __all__ = ["begin"]
 
 _PROPERTY = "conformance"
+_PORTS = 65535
 _OURS = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}
 
 
@@ -66,6 +67,13 @@ def _hosts(base_url: str, helpers: tuple[str, ...]) -> frozenset[str]:
     parts = urlsplit(base_url)
     plain = {parts.hostname or ""} if parts.scheme == "https" and parts.port in {None, 443} else set()
     return frozenset({parts.netloc, *plain, *helpers})
+
+
+def _scratch(what: str) -> str:
+    """An empty file that the processes of a run share."""
+    handle, name = tempfile.mkstemp(prefix=f"conformance-{what}-")
+    os.close(handle)
+    return name
 
 
 def _digest(loaded: Profile) -> str:
@@ -110,6 +118,7 @@ class Session:
             return
         base_url = self._profile.target.base_url
         try:
+            own_payer(self._profile)
             where = self._begin_facilitator()
             if how := self._profile.target.start:
                 self._process = target.start(self._profile, how, environ=os.environ, facilitator=where)
@@ -117,7 +126,8 @@ class Session:
             raise pytest.UsageError(str(error)) from error
         self._means = Means(
             control=self._facilitator.control.url if self._facilitator else "",
-            lock=self._lock() if any(e.witness for e in self._profile.endpoints) else "",
+            lock=_scratch("witness") if any(e.witness for e in self._profile.endpoints) else "",
+            books=_scratch("books") if not self._facilitator and self._profile.budgets else "",
             log=str(self._process.log) if self._process else "",
             base_url=base_url,
             real_money=bool(self._config.getoption("conformance_real_money")),
@@ -140,18 +150,17 @@ class Session:
         if not asked or self._profile.target.environment is Environment.PRODUCTION:
             return own.url or ""
         host, _, port = (own.listen or "127.0.0.1:0").rpartition(":")
+        if int(port) > _PORTS:
+            msg = f"{self._profile.path}: facilitator.listen is {own.listen}; expected a port of at most {_PORTS}"
+            raise ProfileError(msg)
         try:
             self._facilitator = facilitator.start(host.strip("[]"), int(port))
         except OSError as error:
-            why = error.strerror or error
+            # What asyncio says of an address that is taken is long; a name that nobody has is no error of the system.
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
             msg = f"{self._profile.path}: facilitator.listen is {own.listen}: {why}; stop what is there, or give another port"
             raise ProfileError(msg) from error
         return own.url or self._facilitator.url
-
-    def _lock(self) -> str:
-        handle, name = tempfile.mkstemp(prefix="conformance-witness-")
-        os.close(handle)
-        return name
 
     def _open(self, base_url: str, place: str) -> None:
         self._profile = self._profile.at(base_url)
@@ -185,8 +194,8 @@ class Session:
                 self._process.stop()
             if self._facilitator:
                 self._facilitator.stop()
-            if self._means.lock and not self._worker:
-                Path(self._means.lock).unlink(missing_ok=True)
+            for name in filter(None, [self._means.lock, self._means.books] if not self._worker else []):
+                Path(name).unlink(missing_ok=True)
             return (yield)
         finally:
             self._settle()

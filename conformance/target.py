@@ -77,11 +77,14 @@ class Process:
             time.sleep(0.02)
 
 
-def start(profile: Profile, how: Start, *, environ: Mapping[str, str], facilitator: str = "") -> Process:
+def start(
+    profile: Profile, how: Start, *, environ: Mapping[str, str], facilitator: str = "", unready: float | None = None
+) -> Process:
     """Starts the target of ``profile``, whose facilitator is at ``facilitator``, and waits until it is ready.
 
-    Raises ProfileError for a command that cannot be run, for an address at which somebody answers already, and, with
-    the end of its log, when the target does not become ready within 30 s.
+    One that answers for ``unready`` seconds that it is not ready will do, where that is given. Raises ProfileError for
+    a command that cannot be run, for an address at which somebody answers already, and, with the end of its log, when
+    the target does not become ready within 30 s.
     """
     port = str(_free_port())
     words = {"port": port, "python": sys.executable, "facilitator": facilitator}
@@ -110,7 +113,7 @@ def start(profile: Profile, how: Start, *, environ: Mapping[str, str], facilitat
         os.close(handle)
     process = Process(base_url=base_url, command=shlex.join(command), log=log, _child=child, _unheed=unheed)
     try:
-        told = _told(profile, process, why) if (why := _not_ready(ready, child)) else ""
+        told = _told(profile, process, why) if (why := _not_ready(ready, child, unready)) else ""
     except BaseException:
         process.stop()
         raise
@@ -157,8 +160,9 @@ def _taken(url: str) -> bool:
             return True
 
 
-def _not_ready(url: str, child: subprocess.Popen[bytes]) -> str:
+def _not_ready(url: str, child: subprocess.Popen[bytes], unready: float | None) -> str:
     until = time.monotonic() + _READY_WITHIN
+    answers = None
     with httpx.Client(trust_env=False, timeout=2.0) as client:
         while time.monotonic() < until:
             if child.poll() is not None:
@@ -166,6 +170,9 @@ def _not_ready(url: str, child: subprocess.Popen[bytes]) -> str:
             with suppress(httpx.HTTPError), client.stream("GET", url) as answer:
                 # Whoever answers after it has ended is somebody else.
                 if answer.status_code < 500 and child.poll() is None:
+                    return ""
+                answers = answers or time.monotonic()
+                if unready is not None and time.monotonic() - answers > unready and child.poll() is None:
                     return ""
             time.sleep(0.02)
     return f"target.start.ready ({url}) does not answer within {_READY_WITHIN:g} s"

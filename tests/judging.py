@@ -182,9 +182,10 @@ def judged_paid(
     slow: bool = False,
     edit: Edit | None = None,
     examples: int = 2,
+    only: Sequence[str] = (),
     **flaws: Any,
 ) -> Judged:
-    """The classes that take payments, judged at ``goods`` of a shop with ``flaws``.
+    """The classes that take payments, judged at ``goods`` of a shop with ``flaws``; ``only`` are beginnings of ids.
 
     Slow handlers take two seconds a version: unless ``slow``, the profile knows of none, and claims nothing.
     """
@@ -204,5 +205,5 @@ def judged_paid(
         if edit:
             edit(written)
 
-    only = tuple(f"{cls.replace('/', '.')}." for cls in PAID)
+    only = only or tuple(f"{cls.replace('/', '.')}." for cls in PAID)
     return judged(here, edit=both, examples=examples, control=running.control.url, only=only)

@@ -117,9 +117,11 @@ OFFER: tuple[Legal, ...] = (
                 "asset": OTHER_ASSET,
                 "payTo": OTHER_PAYEE,
                 "maxTimeoutSeconds": 9,
+                "extra": {"paymentFlow": "harvest"},
             }
         ),
         "x402.offer.required-members: schemes that we do not know",
+        "x402.offer.flow-fits-scheme: any flow for a scheme that we do not know",
         edit=lambda written: [
             endpoint["terms"].append(
                 {
@@ -212,6 +214,13 @@ OFFER: tuple[Legal, ...] = (
         "x402.offer.checksum: all upper case",
         "x402.terms.asset: an EVM address in other case",
         "x402.terms.pay-to: an EVM address in other case",
+    ),
+    legal("it says nothing of a flow", None, "x402.offer.flow-fits-scheme: no paymentFlow"),
+    legal("it settles first, and says so", ways(lambda way: way["extra"].update(paymentFlow="upfront"), 2)),
+    legal(
+        "it writes the usual flow out",
+        ways(lambda way: way["extra"].update(paymentFlow="authorization"), 2),
+        "x402.offer.flow-fits-scheme: flow authorization written out",
     ),
     legal("it says more than the specification asks for", top("serviceName", "Weather")),
     legal("its nonce changes", numbered(_nonce), "x402.offer.stable: fee payers, nonces and times of issue"),

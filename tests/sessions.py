@@ -22,10 +22,23 @@ import pytest
 import uvicorn
 
 from conformance.sandbox import app
+from conformance.sandbox.price import GOODS, Good
 
-__all__ = ["CLAIMS", "Ran", "clean_environment", "nested", "profile", "sandbox", "session", "started"]
+__all__ = [
+    "CLAIMS",
+    "PAID",
+    "Ran",
+    "clean_environment",
+    "nested",
+    "paid_profile",
+    "profile",
+    "sandbox",
+    "session",
+    "started",
+]
 
 CLAIMS = '[claims]\nclasses = ["http", "browser", "x402/offer"]\n'
+PAID = '[claims]\nclasses = ["x402/guard", "x402/settlement", "x402/order"]\n'
 _LEAN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_402"}
 
 
@@ -68,6 +81,27 @@ def profile(base_url: str, *, claims: str = CLAIMS, target: str = "timeout = 5.0
         'paid_identity = "subscriber"\n[[endpoint.terms]]\nscheme = "exact"\nnetwork = "eip155:84532"\n'
         'asset = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"\namount = "10000"\n'
         f'pay_to = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C"\n{more}'
+    )
+
+
+def paid_profile(
+    *, claims: str = PAID, target: str = "", facilitator: str = '[facilitator]\nmode = "scripted"\n', more: str = ""
+) -> str:
+    """A profile of one endpoint of a sandbox that is started for the run and takes payments.
+
+    ``target`` are further lines of the table [target.start], ``facilitator`` is the table of that name.
+    """
+    start = (
+        'timeout = 5.0\n[target.start]\ncommand = "{python} -m conformance sandbox --port {port}"\nready = "/health"\n'
+    )
+    if "FACILITATOR_URL" not in target:
+        start += 'env = { FACILITATOR_URL = "{facilitator}" }\n'
+    endpoint = (
+        '[endpoint.failing]\nquery = { boom = "1" }\n[endpoint.slow]\nquery = { sleep = "2" }\n'
+        '[endpoint.witness]\npath = "/stats"\npointer = "/handled/weather"\n'
+    )
+    return profile(
+        "http://127.0.0.1:{port}", claims=claims, target=f"{start}{target}", more=f"{endpoint}{facilitator}{more}"
     )
 
 
@@ -156,14 +190,18 @@ def _report(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def sandbox(public_url: str = "") -> Iterator[str]:
-    """The sandbox on a free port, in a thread; ``public_url`` is what it calls itself when it is behind another."""
+def sandbox(public_url: str = "", facilitator: str = "", goods: Sequence[Good] = GOODS) -> Iterator[str]:
+    """The sandbox on a free port, in a thread; ``public_url`` is what it calls itself when it is behind another.
+
+    With the URL of a ``facilitator`` it takes payments; it sells ``goods``.
+    """
     # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms for each request otherwise.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(128)
         here = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(app(public_url or here), log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        built = app(public_url or here, facilitator, goods=goods)
+        config = uvicorn.Config(built, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

@@ -1,14 +1,16 @@
 """Shops that take payments as the sandbox does but for one thing, over real sockets, with a scripted facilitator."""
 
+import asyncio
 import base64
+import contextlib
 import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import httpx
 import uvicorn
@@ -17,11 +19,30 @@ from serving import Answer, listening
 from conformance import facilitator
 from conformance.facilitator import ADDRESS, Ledger
 from conformance.sandbox import app
+from conformance.sandbox.price import GOODS, Good
 
-__all__ = ["Brought", "Forward", "Shop", "Told", "opened", "shop"]
+__all__ = ["TWINS", "Brought", "Forward", "Shop", "Told", "opened", "shop"]
 
 _FORWARD = "/conformance-forward"
 _FIELDS = {"x-payment": 1, "payment-signature": 2}
+_FREE = {"/stats", "/health"}
+_HEAD = [("Content-Type", "application/json"), ("Cache-Control", "private, no-store")]
+_PATIENCE = 1.0
+_SEAMS = (
+    *("opens", "rewrite", "change", "asks", "hears", "runs", "streams", "verifies"),
+    *("again", "eager", "lazy", "serial", "waits", "patience", "beside", "cuts"),
+)
+"""Members of Shop that make it another one."""
+
+
+def _twin(path: str, flow: str) -> Good:
+    """A good of the sandbox under the same path and a word, in another flow."""
+    good = next(good for good in GOODS if good.path == path)
+    return replace(good, path=f"{path}-{flow}", flow=flow)
+
+
+TWINS = (_twin("/weather", "upfront"), _twin("/satellite", "authorization"), _twin("/forecast", "upfront"))
+"""Goods that the shop sells beside those of the sandbox."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +58,7 @@ class Brought:
     """Of the field that carries a payment; 0 without one."""
     value: str
     """The field value; empty without one."""
+    body: bytes = b""
 
     @property
     def payment(self) -> dict[str, Any]:
@@ -65,19 +87,47 @@ class Told:
     """The answer as JSON; None where it was none."""
     failed: bool = False
     """The facilitator could not be asked, or broke off."""
+    late: bool = False
+    """And that because the shop would not wait any longer."""
+    text: str = ""
+    """The answer as text."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Names in lower case."""
+
+    @property
+    def good(self) -> bool:
+        """Whether it is a plain yes."""
+        found = self.document if isinstance(self.document, dict) else {}
+        return not self.failed and (found.get("isValid") is True or found.get("success") is True)
+
+    @property
+    def nonce(self) -> str:
+        """Which payment was asked about."""
+        return _nonce(self.asked.get("paymentPayload"))
 
 
 Opens = Callable[[Brought], bool]
 """Whether the shop gives the good away, without asking anybody."""
 Rewrite = Callable[[Brought], Brought]
 """What the shop makes of a request before it looks at it."""
+Runs = Callable[[Brought, Answer | None], bool]
+"""Whether the shop runs the handler on the side, asked before anything else (None) and with the till's answer."""
 Change = Callable[[Brought, Answer], None]
 """What the shop makes of its answer."""
 Asks = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 """What the shop sends to the facilitator, by kind of call, in place of what it ought to; None: it does not ask."""
 Hears = Callable[[Told], None]
 """What the shop understands of the facilitator's answer."""
+Again = Callable[[Sequence[Told]], str]
+"""Given what it was answered so far, the path at the facilitator where the shop asks once more; empty: nowhere.
+
+A yes counts more than any other answer; else the last answer counts.
+"""
 Forward = tuple[Asks | None, Hears | None]
+Beside = Callable[[Brought], dict[str, Any] | None]
+"""Another call by which the shop settles, given the request as it came, once it has served."""
+Cuts = Callable[[Brought], bool]
+"""Whether the shop hangs up without an answer."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,29 +142,84 @@ class Shop:
     change: Change | None = None
     asks: Asks | None = None
     hears: Hears | None = None
+    runs: Runs | None = None
+    streams: Literal["early", "late"] | None = None
+    """Sends what is paid for in pieces: the first before it is settled, or all after."""
+    again: Again | None = None
+    eager: bool | None = None
+    """It settles as soon as a payment is verified, and tells its till when that settles."""
+    lazy: float | None = None
+    """It tells its till at once that all is settled, and settles that many seconds later."""
+    serial: bool | None = None
+    """It takes one payment after another."""
+    waits: float | None = None
+    """Seconds that it gives one call to the facilitator."""
+    patience: float | None = None
+    """Seconds after which its till gives a call up."""
+    build: Callable[[float], Any] = lambda _: None
+    """The till, by its patience."""
+    verifies: bool | None = None
+    """Asks for a verification before each settlement, too; its no is a no."""
+    beside: Beside | None = None
+    cuts: Cuts | None = None
     trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     settled: list[dict[str, Any]] = field(default_factory=list)
     """The receipts that the facilitator gave, in their order."""
+    settling: dict[str, asyncio.Event] = field(default_factory=dict)
+    """By nonce, of the payments whose content is sent early: that a settlement began."""
+    _early: dict[str, Told] = field(default_factory=dict)
+    _later: set[asyncio.Task[None]] = field(default_factory=set)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def begin(self, **flaws: Any) -> None:
         """Makes it another shop."""
-        for name in ("opens", "rewrite", "change", "asks", "hears"):
+        for name in _SEAMS:
             setattr(self, name, flaws.pop(name, None))
         assert not flaws, flaws
+        self.inner = self.build(self.patience or _PATIENCE)
         self.settled.clear()
+        self._early.clear()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Answers one request."""
         if scope["path"].startswith(_FORWARD):
             await self._forward(scope, receive, send)
             return
-        brought = _brought(scope)
+        content, receive = await _content(receive)
+        came = brought = replace(_brought(scope), body=content)
+        if self.cuts and self.cuts(brought):
+            # The protocol of uvicorn, which an application does not see otherwise.
+            send.__self__.transport.abort()
+            await receive()
+            return
         if self.rewrite:
             brought = self.rewrite(brought)
-        headers = brought.headers
-        if self.opens and scope["path"] not in {"/stats", "/health"} and self.opens(brought):
-            headers = (*headers, ("sandbox-account", "subscriber"))
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        free = scope["path"] in _FREE
+        if self.runs and not free and self.runs(brought, None):
+            await self._answered(scope, brought, receive, opens=True)
+        if self.streams and brought.version:
+            await self._stream(scope, brought, receive, send)
+            return
+        opens = bool(self.opens and not free and self.opens(brought))
+        answer = await self._answered(scope, brought, receive, opens=opens)
+        if self.runs and not free and self.runs(brought, answer):
+            await self._answered(scope, brought, receive, opens=True)
+        if self.beside and answer.status == 200 and (other := self.beside(came)):
+            await self._once("settle", "settle", other, other)
+        if self.change:
+            self.change(brought, answer)
+        if answer.status in {204, 304}:
+            answer.body = b""
+        answer.set("Content-Length", str(len(answer.body)))
+        await send({"type": "http.response.start", "status": answer.status, "headers": _fields(answer.headers)})
+        body = b"" if scope["method"] == "HEAD" else answer.body
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answered(
+        self, scope: MutableMapping[str, Any], brought: Brought, receive: Any, *, opens: bool
+    ) -> Answer:
+        """The till's answer; with ``opens``, what is sold."""
+        account = (("sandbox-account", "subscriber"),) if opens else ()
         answer = Answer(status=0, headers=[], body=b"")
 
         async def keep(message: MutableMapping[str, Any]) -> None:
@@ -125,16 +230,35 @@ class Shop:
                 answer.body += message.get("body", b"")
 
         query = brought.query.encode("latin-1")
-        await self.inner({**scope, "headers": raw, "query_string": query, "path": brought.path}, receive, keep)
-        if self.change:
-            self.change(brought, answer)
-        if answer.status in {204, 304}:
-            answer.body = b""
-        answer.set("Content-Length", str(len(answer.body)))
-        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": fields})
-        body = b"" if scope["method"] == "HEAD" else answer.body
-        await send({"type": "http.response.body", "body": body})
+        raw = _fields((*brought.headers, *account))
+        asked = {**scope, "headers": raw, "query_string": query, "path": brought.path}
+        async with self._turn if self.serial and brought.value else contextlib.nullcontext():
+            await self.inner(asked, receive, keep)
+        return answer
+
+    async def _stream(self, scope: MutableMapping[str, Any], brought: Brought, receive: Any, send: Any) -> None:
+        """Answers in two pieces."""
+        began = asyncio.Event()
+        if self.streams == "early":
+            self.settling[_nonce(brought.payment)] = began
+        till = asyncio.create_task(self._answered(scope, brought, receive, opens=False))
+        begins = asyncio.create_task(began.wait())
+        await asyncio.wait({till, begins}, return_when=asyncio.FIRST_COMPLETED)
+        if began.is_set():
+            good = next(good for good in GOODS if good.path == brought.path)
+            whole, status, headers = json.dumps(good.content).encode(), 200, _HEAD
+        else:
+            answer = till.result()
+            whole, status, headers = answer.body, answer.status, answer.headers
+            headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        begins.cancel()
+        self.settling.pop(_nonce(brought.payment), None)
+        whole = b"" if scope["method"] == "HEAD" else whole
+        half = len(whole) // 2
+        await send({"type": "http.response.start", "status": status, "headers": _fields(headers)})
+        await send({"type": "http.response.body", "body": whole[:half], "more_body": True})
+        await till
+        await send({"type": "http.response.body", "body": whole[half:]})
 
     async def _forward(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Hands a call of the till to the facilitator, with what is wrong about asking and understanding."""
@@ -144,20 +268,14 @@ class Shop:
             if not message.get("more_body"):
                 break
         asked = json.loads(body or b"{}")
-        sent = self.asks(kind, asked) if self.asks else asked
-        told = Told(kind=kind, asked=asked, status=200, document=None)
-        if sent is not None:
-            try:
-                async with httpx.AsyncClient(trust_env=False, timeout=20, verify=False) as client:
-                    answer = await client.post(f"{self.upstream}/{kind}", json=sent)
-                told.status = answer.status_code
-                told.document = answer.json()
-            except httpx.HTTPError:
-                told.failed = True
-            except ValueError:
-                told.document = None
-        if self.hears:
-            self.hears(told)
+        if kind == "settle" and (began := self.settling.pop(_nonce(asked.get("paymentPayload")), None)):
+            began.set()
+        told = await self._told("verify", asked) if self.verifies and kind == "settle" else None
+        if told and isinstance(told.document, dict):
+            valid = told.document.get("isValid") is True
+            told.document = {"success": False, "errorReason": told.document.get("invalidReason")}
+            told = None if valid else told
+        told = told or await self._told(kind, asked)
         if kind == "settle" and isinstance(told.document, dict):
             self.settled.append(told.document)
         status = 503 if told.failed else told.status
@@ -165,6 +283,76 @@ class Shop:
         fields = [(b"content-type", b"application/json"), (b"content-length", str(len(text)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": text})
+
+    async def _told(self, kind: str, asked: dict[str, Any]) -> Told:
+        """What the facilitator answers, and the shop understands."""
+        sent = self.asks(kind, asked) if self.asks else asked
+        told = Told(kind=kind, asked=asked, status=200, document=None)
+        if kind == "settle" and (early := self._early.pop(told.nonce, None)):
+            told = early
+        elif kind == "settle" and self.lazy:
+            told.document = {"success": True, "transaction": told.nonce}
+            task = asyncio.create_task(self._settle_later(asked, self.lazy))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+        elif sent is not None:
+            told = await self._asked(kind, asked, sent)
+            if self.eager and kind == "verify" and told.good:
+                settle = self.asks("settle", asked) if self.asks else asked
+                self._early[told.nonce] = await self._asked("settle", asked, settle or asked)
+        if self.hears:
+            self.hears(told)
+        return told
+
+    async def _asked(self, kind: str, asked: dict[str, Any], sent: dict[str, Any]) -> Told:
+        """What the facilitator answers, wherever the shop asks it again."""
+        answers = [await self._once(kind, kind, asked, sent)]
+        while self.again and (path := self.again(answers)):
+            answers.append(await self._once(kind, path, asked, sent))
+        return next((one for one in answers if one.good), answers[-1])
+
+    async def _once(self, kind: str, path: str, asked: dict[str, Any], sent: dict[str, Any]) -> Told:
+        told = Told(kind=kind, asked=asked, status=200, document=None)
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=self.waits or 20, verify=False) as client:
+                answer = await client.post(f"{self.upstream}/{path}", json=sent)
+            told.status, told.text, told.headers = answer.status_code, answer.text, dict(answer.headers)
+            told.document = answer.json()
+        except httpx.HTTPError as error:
+            told.failed, told.late = True, isinstance(error, httpx.TimeoutException)
+        except ValueError:
+            told.document = None
+        return told
+
+    async def _settle_later(self, asked: dict[str, Any], delay: float) -> None:
+        await asyncio.sleep(delay)
+        await self._once("settle", "settle", asked, asked)
+
+
+async def _content(receive: Any) -> tuple[bytes, Any]:
+    """The content of a request, and what its application may receive after it: an empty one, and then the end."""
+    body = b""
+    while (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    whole = [{"type": "http.request", "body": body}]
+
+    async def again() -> Any:
+        return whole.pop() if whole else await receive()
+
+    return body, again
+
+
+def _fields(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _nonce(payment: Any) -> str:
+    """The nonce that an EIP-3009 payment states, to tell payments apart; empty when it states none."""
+    for member in ("payload", "authorization", "nonce"):
+        payment = payment.get(member) if isinstance(payment, dict) else None
+    return payment.lower() if isinstance(payment, str) else ""
 
 
 def _brought(scope: MutableMapping[str, Any]) -> Brought:
@@ -181,6 +369,13 @@ def _brought(scope: MutableMapping[str, Any]) -> Brought:
     )
 
 
+def paying(brought: Brought, document: dict[str, Any], path: str = "") -> Brought:
+    """The same request with ``document`` as its payment; ``path``, if given, is where it goes."""
+    value = base64.b64encode(json.dumps(document).encode()).decode()
+    headers = tuple((name, value if name in _FIELDS else other) for name, other in brought.headers)
+    return replace(brought, value=value, headers=headers, path=path or brought.path)
+
+
 def reason(brought: Brought, requirements: dict[str, Any]) -> str | None:
     """Why an honest facilitator refuses what was brought under ``requirements``; empty when it is good."""
     decision = Ledger(ADDRESS).verify(requirements, brought.payment, brought.version, int(time.time()))
@@ -191,7 +386,11 @@ def reason(brought: Brought, requirements: dict[str, Any]) -> str | None:
 def shop() -> Iterator[tuple[Shop, str, facilitator.Running]]:
     """A shop without a flaw on a free port, its base URL, and its scripted facilitator."""
     with facilitator.start() as running, listening() as (bound, here):
-        built = Shop(inner=app(here, f"{here}{_FORWARD}", patience=1.0), upstream=running.url)
+
+        def build(patience: float) -> Any:
+            return app(here, f"{here}{_FORWARD}", patience=patience, goods=(*GOODS, *TWINS))
+
+        built = Shop(inner=build(_PATIENCE), upstream=running.url, build=build)
         config = uvicorn.Config(built, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from judging import judged_paid
+from shop import shop
 
 from conformance import catalogue, checks, profile, run
 from conformance.evidence import Evidence
-from conformance.exchange import Exchange, Request, Response
+from conformance.exchange import Exchange, Failure, Request, Response
 from conformance.outcome import Outcome
 
 CHECKS = {check.requirement: check for own in checks.load().values() for check in own}
@@ -111,3 +113,71 @@ def test_no_evidence_is_never_passed(requirement):
     evidence = Evidence(profile=SANDBOX, at=SANDBOX.endpoints[0], exchanges={})
     outcome, _ = run.decided(CHECKS[requirement], evidence, catalogue.load().requirements[requirement].level)
     assert outcome in {Outcome.ERROR, Outcome.UNTESTABLE, Outcome.INAPPLICABLE}
+
+
+@pytest.fixture(scope="module")
+def sold():
+    """What the checks of payments rest on at a shop that takes both versions as it should: by requirement."""
+    with shop() as found:
+        run_ = judged_paid(found, goods=("/almanac",), slow=True)
+    own = run_.report.profile
+    return {
+        result.requirement: Evidence(
+            profile=own,
+            at=own.endpoints[0],
+            exchanges={label: result.exchanges[key] for label, key in result.evidence[-1].items()},
+        )
+        for result in run_.results.values()
+        if result.evidence
+    }
+
+
+def touched(draw, exchange):
+    """The exchange with another answer, no answer, or another word of those who saw what became of its payment."""
+    match draw(st.sampled_from(["answer", "silence", "unpayable", "unpaid", "uncalled", "calls", "witness"])):
+        case "answer":
+            return replace(exchange, response=draw(answers()))
+        case "silence":
+            return replace(exchange, response=None, failure=Failure(kind="timeout", detail="no answer"))
+        case "unpayable":
+            return replace(exchange, response=None, paid=None, failure=Failure(kind="unpayable", detail="no signer"))
+        case "unpaid":
+            return replace(exchange, paid=None)
+        case "uncalled":
+            return replace(exchange, paid=exchange.paid and replace(exchange.paid, calls=()))
+        case "witness":
+            seen = draw(st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9)))
+            return replace(exchange, paid=exchange.paid and replace(exchange.paid, witness=seen))
+    return replace(
+        exchange, paid=exchange.paid and exchange.paid.followed_by(*(recalled(draw, c) for c in exchange.paid.calls))
+    )
+
+
+def recalled(draw, call):
+    """Another word of the facilitator."""
+    return replace(
+        call,
+        good=draw(st.booleans()),
+        moved=draw(st.booleans()),
+        fault=draw(st.sampled_from(["", "no"])),
+        finished=draw(st.none() | st.just(call.finished)),
+        status=draw(st.none() | st.just(call.status)),
+        transaction=draw(st.sampled_from(["", call.transaction])),
+        requirements=draw(st.just(call.requirements) | st.dictionaries(members, json_values, max_size=3)),
+        value=draw(st.sampled_from(["", "1", call.value])),
+    )
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_became_of_a_payment_comes_to_an_outcome(sold, data):
+    """No answer to a payment, and nothing that is said of it, breaks a check; twice it comes to the same."""
+    for requirement, evidence in sold.items():
+        exchanges = dict(evidence.exchanges)
+        for label in data.draw(st.sets(st.sampled_from(sorted(exchanges)), min_size=1, max_size=2)):
+            exchanges[label] = touched(data.draw, exchanges[label])
+        odd = replace(evidence, exchanges=exchanges)
+        level = catalogue.load().requirements[requirement].level
+        first = run.decided(CHECKS[requirement], odd, level)
+        assert first == run.decided(CHECKS[requirement], odd, level), requirement
+        assert isinstance(first[0], Outcome), requirement

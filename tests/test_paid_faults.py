@@ -3,31 +3,22 @@
 from collections.abc import Iterator
 
 import pytest
-from fault_guard import GUARD
-from fault_order import ORDER
-from fault_settlement import SETTLEMENT
 from judging import PAID, judged_paid
-from legal_guard import LEGAL_GUARD
-from legal_order import LEGAL_ORDER
-from legal_settlement import LEGAL_SETTLEMENT
 from paid_fault import EVERY, PaidFault, PaidLegal
-from shop import Shop, shop
+from shop import shop
+from shops import FAULTS, LEGAL, NOTED, Judgement, ahead, summed
 
-from conformance import catalogue, facilitator
+from conformance import catalogue
 from conformance.outcome import Outcome, Verdict
-
-Server = tuple[Shop, str, facilitator.Running]
-
-FAULTS: tuple[PaidFault, ...] = (*GUARD, *SETTLEMENT, *ORDER)
-LEGAL: tuple[PaidLegal, ...] = (*LEGAL_GUARD, *LEGAL_SETTLEMENT, *LEGAL_ORDER)
-NOTED = {"x402.guard.long-window", "x402.guard.resource"}
-"""Requirements of level MAY that the sandbox does not keep either."""
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with shop() as found:
-        yield found
+def judgement(request: pytest.FixtureRequest) -> Iterator[object]:
+    """What waits for the judgement of an entry, of all that this session asks for."""
+    chosen = [item for item in request.session.items if item.path == request.path and isinstance(item, pytest.Function)]
+    calls = [item.callspec for item in chosen if hasattr(item, "callspec")]
+    with ahead(entry.name for call in calls for entry in call.params.values()) as ask:
+        yield ask
 
 
 def a_name(entry: PaidFault | PaidLegal) -> str:
@@ -35,35 +26,36 @@ def a_name(entry: PaidFault | PaidLegal) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=a_name)
-def test_a_fault_turns_red_what_the_table_says_and_nothing_else(fault: PaidFault, server: Server) -> None:
+def test_a_fault_turns_red_what_the_table_says_and_nothing_else(fault, judgement) -> None:
     """Exactly the listed requirements break, only where the fault acts, and nothing is an error."""
-    run = judged_paid(server, goods=fault.goods, slow=fault.slow, edit=fault.edit, **fault.flaws)
-    red = [r for r in run.red() if r.requirement not in NOTED - fault.red]
-    told = {f"{r.requirement} at {r.endpoint!r}: {r.finding}" for r in red}
-    assert {r.requirement for r in red} == fault.red, told
-    assert {f"/{r.endpoint}" for r in red} <= set(fault.at or fault.goods), told
+    run: Judgement = judgement(fault)
+    red = [row for row in run.red() if row.requirement not in NOTED - fault.red]
+    told = {f"{row.requirement} at {row.endpoint!r}: {row.finding}" for row in red}
+    assert {row.requirement for row in red} == fault.red, told
+    assert {f"/{row.endpoint}" for row in red} <= set(fault.at or fault.goods), told
     assert run.of(Outcome.ERROR) == []
-    causes = {(r.requirement, r.finding.cause) for r in run.of(Outcome.UNTESTABLE) if r.finding}
+    causes = {(row.requirement, row.cause) for row in run.of(Outcome.UNTESTABLE)}
     assert {cause for _, cause in causes if cause} <= fault.red, causes
     assert {id for id, cause in causes if not cause} == fault.untestable
 
 
 @pytest.mark.parametrize("legal", LEGAL, ids=a_name)
-def test_a_legal_variant_turns_red_nothing(legal: PaidLegal, server: Server) -> None:
+def test_a_legal_variant_turns_red_nothing(legal, judgement) -> None:
     """Every requirement holds or does not apply."""
-    run = judged_paid(server, goods=legal.goods, slow=legal.slow, edit=legal.edit, **legal.flaws)
+    run: Judgement = judgement(legal)
     wrong = run.of(Outcome.VIOLATED, Outcome.UNMET, Outcome.ERROR, Outcome.UNTESTABLE)
-    assert [f"{r.requirement} at {r.endpoint!r}: {r.outcome}: {r.finding}" for r in wrong] == []
-    assert {r.requirement for r in run.red()} - NOTED == legal.notes
+    assert [f"{row.requirement} at {row.endpoint!r}: {row.outcome}: {row.finding}" for row in wrong] == []
+    assert {row.requirement for row in run.red()} - NOTED == legal.notes
 
 
-def test_a_shop_without_a_flaw_is_conformant(server: Server) -> None:
+def test_a_shop_without_a_flaw_is_conformant() -> None:
     """In both versions and both flows nothing is red, nothing untestable, and every row was asked."""
-    run = judged_paid(server, goods=EVERY, slow=True)
+    with shop() as server:
+        run = summed(judged_paid(server, goods=EVERY, slow=True))
     wrong = run.of(Outcome.VIOLATED, Outcome.UNMET, Outcome.ERROR, Outcome.UNTESTABLE)
-    assert [f"{r.requirement} at {r.endpoint!r}: {r.finding}" for r in wrong] == []
+    assert [f"{row.requirement} at {row.endpoint!r}: {row.finding}" for row in wrong] == []
     assert run.verdict is Verdict.CONFORMANT
-    assert {r.requirement for r in run.red()} == NOTED
+    assert {row.requirement for row in run.red()} == NOTED
 
 
 def test_every_scored_requirement_has_a_shop_that_breaks_it() -> None:

@@ -23,6 +23,7 @@ from conformance.profile import (
     Profile,
     ProfileError,
     StoredErrors,
+    Witness,
 )
 
 DATA = Path(__file__).parent / "data" / "profiles"
@@ -80,7 +81,7 @@ def test_ten_lines_are_a_whole_profile(tmp_path: Path) -> None:
 def test_the_full_profile_loads() -> None:
     """A profile with every key becomes the values it says, in the types of the model."""
     ferry = full()
-    timetable, log, boarding = ferry.endpoints
+    timetable, log, boarding, lounge = ferry.endpoints
     assert timetable.terms[0].amount == Amount(minimum=700, maximum=900)
     assert (timetable.terms[1].amount, timetable.terms[1].pay_to) == (Amount(minimum=800, maximum=800), None)
     assert (timetable.entitlement, timetable.versions, timetable.head) == (90.0, (1, 2), "metadata")
@@ -89,6 +90,12 @@ def test_the_full_profile_loads() -> None:
         Marker(kind=MarkerKind.RE, value="dep[0-9]+"),
         Marker(kind=MarkerKind.HEADER, value="X-Log-Page"),
         Marker(kind=MarkerKind.TEXT, value="all aboard"),
+    ]
+    assert [endpoint.witness for endpoint in (timetable, log, boarding, lounge)] == [
+        Witness(path="/counters?all=1", pointer="/sold"),
+        None,
+        Witness(path="/aboard", header="X-Aboard"),
+        Witness(log="served a guest of the lounge"),
     ]
     assert ferry.budgets[0].max_total == 1234
     assert ferry.flows[0].steps[1].expect == ()
@@ -151,7 +158,7 @@ def test_tables_merge_deep_and_named_entries_by_name() -> None:
     """A profile overrides single keys of its base, entry by entry, and keeps the rest."""
     ferry = full()
     assert (ferry.target.name, ferry.target.timeout) == ("Ferry tickets", 4.5)
-    assert [endpoint.name for endpoint in ferry.endpoints] == ["timetable", "captain-log", "boarding"]
+    assert [endpoint.name for endpoint in ferry.endpoints] == ["timetable", "captain-log", "boarding", "lounge"]
     assert ferry.endpoints[0].path == "/timetable"
     assert ferry.endpoints[0].headers == {"Accept": "application/json", "X-Tier": "gold"}
     assert set(ferry.answers[0].facts) == {"balance", "unit", "code", "remedy", "reason", "required"}

@@ -304,9 +304,9 @@ def test_silence_is_a_timeout() -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000,
-        b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 40_000 + b"\r\n",
-        b"HTTP/1.1 102 Processing\r\n\r\n" * 20_000,
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 800_000,
+        b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 120_000 + b"\r\n",
+        b"HTTP/1.1 102 Processing\r\n\r\n" * 40_000,
     ],
     ids=["one-line", "many-lines", "endless-interim"],
 )

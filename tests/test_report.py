@@ -1,12 +1,13 @@
 """The report of a run is what its schema says, adds up, and gives no secret away."""
 
 import base64
+import copy
 import datetime
 import hashlib
 import json
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sessions import Ran, profile, sandbox, session
+from sessions import Ran, paid_profile, profile, sandbox, session
 
 from conformance import catalogue, schema
 
@@ -84,8 +85,10 @@ def echo() -> Iterator[str]:
 
 
 def whole(folder: Path) -> Ran:
-    """Every class of the sandbox, as a user runs it."""
-    return session(folder, "--conformance-profile=sandbox", "--conformance-report=report.json")
+    """Every class that is judged, at one endpoint of a sandbox that we start, payments and restarts included."""
+    classes = [cls for cls, ids in catalogue.editions()["2026.11"].classes.items() if ids]
+    claims = f"[claims]\nclasses = {json.dumps(classes)}\n"
+    return session(folder, text=paid_profile(claims=claims, target="restart = true\n"), within=120)
 
 
 def part(folder: Path) -> Ran:
@@ -113,13 +116,26 @@ def echoed(folder: Path) -> Ran:
 RUNS = {run.__name__: run for run in (whole, part, closed, echoed)}
 
 
-@pytest.fixture(scope="module", params=RUNS)
-def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    """Each run in turn, made once."""
-    folder = tmp_path_factory.mktemp(request.param)
-    ran = RUNS[request.param](folder)
-    assert ran.report, ran.out
-    return Kept(ran=ran, text=(folder / "report.json").read_text("utf-8"))
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Kept]:
+    """Gives the run of a name, which is made once, in whatever order the tests come."""
+    made: dict[str, Kept] = {}
+
+    def run(name: str) -> Kept:
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            ran = RUNS[name](folder)
+            assert ran.report, ran.out
+            made[name] = Kept(ran=ran, text=(folder / "report.json").read_text("utf-8"))
+        return made[name]
+
+    return run
+
+
+@pytest.fixture(params=RUNS)
+def kept(request: pytest.FixtureRequest, runs: Callable[[str], Kept]) -> Kept:
+    """Each run in turn."""
+    return runs(request.param)
 
 
 def test_a_report_fits_its_schema(kept: Kept) -> None:
@@ -200,6 +216,19 @@ def test_a_pooled_body_stands_under_the_digest_of_its_bytes(kept: Kept) -> None:
         assert hashlib.sha256(content).hexdigest() == digest
 
 
+def test_the_payments_of_a_report_are_those_of_its_exchanges(kept: Kept) -> None:
+    """Each payment has one line, with what its exchange says of it; a request that was only watched has none."""
+    paid = {key: exchange["paid"] for key, exchange in kept.report["exchanges"].items() if "paid" in exchange}
+    expected = {
+        key: [note[name] for name in ("network", "asset", "amount", "payer")] + [any(c["moved"] for c in note["calls"])]
+        for key, note in paid.items()
+        if note["version"]
+    }
+    lines = {line.pop("exchange"): list(line.values()) for line in copy.deepcopy(kept.report["payments"])}
+    assert lines == expected
+    assert len(lines) == len(kept.report["payments"])
+
+
 def test_a_known_failure_is_one_that_failed(kept: Kept) -> None:
     """What is reported as known did fail in this run."""
     outcomes = {(row["requirement"], row["endpoint"]): row["outcome"] for row in kept.report["results"]}
@@ -232,6 +261,18 @@ def test_the_runs_meet_what_the_tests_speak_of(kept: Kept) -> None:
     assert {"unmet", "untestable"} <= set(outcomes.values())
     assert [entry["requirement"] for entry in report["known_failures"]] == ["x402.offer.version"]
     assert [line for line in report["stale"] if "http.date" in line] == report["stale"] != []
+
+
+@pytest.mark.parametrize("kept", ["whole"], indirect=True)
+def test_the_runs_meet_what_is_said_of_payments(kept: Kept) -> None:
+    """Payments were made, charged, refused, watched, and answered by a facilitator out of order."""
+    assert {line["charged"] for line in kept.report["payments"]} == {True, False}
+    paid = [exchange["paid"] for exchange in kept.report["exchanges"].values() if "paid" in exchange]
+    assert {bool(note["version"]) for note in paid} == {bool(note["witness"]) for note in paid} == {True, False}
+    calls = [call for note in paid for call in note["calls"]]
+    assert {call["kind"] for call in calls} == {"verify", "settle"}
+    assert {bool(call["fault"]) for call in calls} == {call["good"] for call in calls} == {True, False}
+    assert any("content" in exchange for exchange in kept.report["exchanges"].values())
 
 
 @pytest.mark.parametrize(

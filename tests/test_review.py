@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from fault import Fault
 from faults import FAULTS
-from judging import Judged, judged_as
+from judging import Judged, judged_as, judged_paid
 from serving import Altered, Answer, refusals, served, then
+from shop import Told, shop
 
-from conformance.outcome import Outcome
+from conformance.outcome import Outcome, Verdict
 from conformance.report.document import to_json
 from conformance.report.review import review
 
@@ -284,3 +285,113 @@ def test_a_run_without_means_bears_itself_out(server: Server) -> None:
         report = json.loads(json.dumps(to_json(judged_as(server, edit=edit).report)))
         assert [row for row in report["results"] if not row["evidence"]]
         assert list(review(report)) == []
+
+
+@pytest.fixture(scope="module")
+def sold() -> Iterator[Judged]:
+    """The run of a shop that takes payments as it should."""
+    with shop() as found:
+        yield judged_paid(found, slow=True, examples=25)
+
+
+@pytest.fixture(scope="module")
+def overruled() -> Iterator[Judged]:
+    """The run of a shop that hears yes whatever the facilitator says about a settlement."""
+
+    def hears(told: Told) -> None:
+        if told.kind == "settle" and isinstance(told.document, dict):
+            told.document |= {"success": True, "transaction": "0x" + "1" * 64}
+
+    with shop() as found:
+        yield judged_paid(found, slow=True, examples=25, hears=hears)
+
+
+def test_a_run_that_paid_is_decided_again_without_a_network(sold: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row that rests on payments comes to the same from what the report says of them."""
+    assert reviewed(sold, monkeypatch) == []
+    assert sold.report.verdict is Verdict.CONFORMANT
+    assert [e for result in sold.results.values() for e in result.exchanges.values() if e.paid and e.paid.calls]
+
+
+def test_a_run_that_was_robbed_is_decided_again_without_a_network(
+    overruled: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does every row of a shop that gives away what is not settled."""
+    assert "x402.settlement.settle-no" in {result.requirement for result in overruled.red()}
+    assert reviewed(overruled, monkeypatch) == []
+
+
+def told_of(run: Judged) -> dict[str, Any]:
+    """The report as somebody reads it."""
+    report: dict[str, Any] = json.loads(json.dumps(to_json(run.report)))
+    return report
+
+
+def line_dropped(report: dict[str, Any]) -> None:
+    del report["payments"][0]
+
+
+def line_added(report: dict[str, Any]) -> None:
+    report["payments"].append(report["payments"][0])
+
+
+def not_charged(report: dict[str, Any]) -> None:
+    next(line for line in report["payments"] if line["charged"])["charged"] = False
+
+
+def cheaper(report: dict[str, Any]) -> None:
+    report["payments"][0]["amount"] = "1"
+
+
+@pytest.mark.parametrize("touch", [line_dropped, line_added, not_charged, cheaper], ids=lambda touch: touch.__name__)
+def test_a_payment_that_is_touched_up_is_found_out(sold: Judged, touch: Touch) -> None:
+    """The lines of the payments are those of the exchanges, each once and as it was."""
+    report = told_of(sold)
+    touch(report)
+    assert {difference.reported.partition(":")[0] for difference in review(report)} == {"payments"}
+
+
+def calls_of(report: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:
+    """What the facilitator was asked."""
+    paid = [exchange["paid"] for exchange in report["exchanges"].values() if "paid" in exchange]
+    return (call for note in paid for call in note["calls"] if call["kind"] == kind)
+
+
+def never_settled(report: dict[str, Any]) -> None:
+    for call in calls_of(report, "settle"):
+        call["good"] = False
+
+
+def settled_after_all(report: dict[str, Any]) -> None:
+    for call in calls_of(report, "settle"):
+        call.update(good=True, fault="")
+
+
+def never_watched(report: dict[str, Any]) -> None:
+    for exchange in report["exchanges"].values():
+        if "paid" in exchange:
+            exchange["paid"]["witness"] = None
+
+
+def never_paid(report: dict[str, Any]) -> None:
+    for exchange in report["exchanges"].values():
+        exchange.pop("paid", None)
+
+
+@pytest.mark.parametrize(
+    ("touch", "of", "changes"),
+    [
+        (never_settled, "sold", "x402.settlement.served-is-settled"),
+        (settled_after_all, "overruled", "x402.settlement.expired-meanwhile"),
+        (never_watched, "sold", "x402.order.unpaid-runs-nothing"),
+        (never_paid, "sold", "x402.settlement.receipt"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_outcomes_follow_from_what_is_said_of_payments(
+    request: pytest.FixtureRequest, touch: Touch, of: str, changes: str
+) -> None:
+    """Another word of the facilitator or the witness is another outcome."""
+    report = told_of(request.getfixturevalue(of))
+    touch(report)
+    assert changes in {difference.requirement for difference in review(report)}

@@ -64,18 +64,26 @@ def test_the_wheel_holds_the_data(wheel: Path) -> None:
 
 
 def test_the_first_command_works(python: Path, tmp_path: Path) -> None:
-    """pip install, and one command in an empty folder: conformant, with status 0."""
-    ran = run(python, "-m", "pytest", "--conformance-profile=sandbox", cwd=tmp_path)
+    """pip install, and the first command of the README in an empty folder: conformant, with the line that it shows."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert "pip install . && pytest --conformance-profile=sandbox\n" in readme
+    ran = run(python.with_name("pytest"), "--conformance-profile=sandbox", cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert ran.stdout.rstrip().splitlines()[-1].startswith("conformant: ")
+    last = ran.stdout.rstrip().splitlines()[-1]
+    assert last.startswith("conformant: ")
+    assert f"\n{last}\n" in readme
     assert str(ROOT) not in ran.stdout
     assert [path.name for path in tmp_path.iterdir()] == [".pytest_cache"]
 
 
-def test_the_script_of_pytest_works_too(python: Path, tmp_path: Path) -> None:
-    """``pytest`` as a command, which does not put the working directory on the path."""
-    ran = run(python.with_name("pytest"), "--conformance-profile=sandbox", "-q", cwd=tmp_path)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+def test_pytest_as_a_module_works_too(python: Path, tmp_path: Path) -> None:
+    """``python -m pytest``, which puts the working directory on the path; a part of the run, which pays."""
+    ran = run(
+        *(python, "-m", "pytest", "--conformance-profile=sandbox", "--conformance-only=x402.guard.good-payment"),
+        cwd=tmp_path,
+    )
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert ran.stdout.rstrip().splitlines()[-1].startswith("incomplete: 5 passed, ")
 
 
 def test_the_module_runs(python: Path, tmp_path: Path) -> None:

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from conformance.attempts import Attempts, faults, good, hanging, kept_of, label
+from conformance.attempts import GOOD, Attempts, faults, good, hanging, label
 from conformance.checks import check
 from conformance.checks.leak import strings
-from conformance.checks.opening import attempts, opened, paid_for, served
+from conformance.checks.opening import PLAIN_NO, attempts, controls, opened, paid_for, served
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.facilitator import SECRETS, SIDECHANNEL
 from conformance.gather import unpaid
-from conformance.outcome import Inapplicable, Violation
+from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.paid import Paid
 from conformance.protocols import x402
 
@@ -18,12 +18,13 @@ _LONGEST_FIELDS = 16 * 1024
 """Bytes of a header section that clients read: the limit of Node.js."""
 
 
-def _both(group: str, *names: str, settle: tuple[str, ...] = ()) -> Attempts:
-    return faults(group, *(f"{kind}/{name}" for kind in ("verify", "settle") for name in names), *settle)
+def _both(group: str, *names: str, settle: tuple[str, ...] = (), raw: bool = False) -> Attempts:
+    return faults(group, *(f"{kind}/{name}" for kind in ("verify", "settle") for name in names), *settle, raw=raw)
 
 
 _unreachable = _both("unreachable", "reset", "drop", settle=("settle/settled-then-drops",))
-_fails = _both("fails", "error-text", "error-page", "unavailable", "secrets")
+# Some servers put all that the facilitator says into a field, and no HTTP client reads that.
+_fails = _both("fails", "error-text", "error-page", "unavailable", "secrets", raw=True)
 _garbled = _both("garbled", "array", "not-json", "truncated")
 _no_verdict = _both("no verdict", "empty-object", "verdict-missing", "verdict-null")
 _redirects = _both("redirects", "redirect")
@@ -31,7 +32,6 @@ _refuses = _both("refuses", "unauthorized", "forbidden", "too-many")
 _no_boolean = _both("no boolean", "verdict-yes", "verdict-1")
 _foreign = faults("foreign", "settle/wrong-network", "settle/wrong-payer")
 _nameless = faults("nameless", "settle/empty-transaction")
-_plain_no = _both("plain no", "no-with-400")
 _aside = _both("aside", "extension-responses")
 
 
@@ -50,11 +50,29 @@ def _met(evidence: Evidence, group: str) -> Iterator[tuple[str, Exchange, Paid]]
 
 def _fails_closed(evidence: Evidence, group: str) -> None:
     """Holds when nothing was served that was not, in the end, settled and said to be."""
+    doubt: Untestable | None = None
     for here, exchange, paid in _met(evidence, group):
         if exchange.failure and exchange.failure.kind == "timeout":
             continue
-        if (where := served(evidence, here)) and not paid.settled:
+        try:
+            _answer(evidence, here)
+            where = served(evidence, here)
+        except Untestable as found:
+            doubt = found
+            continue
+        if where and not paid.settled:
             raise opened(evidence, here, exchange, where)
+    if doubt:
+        raise doubt
+
+
+def _answer(evidence: Evidence, here: str) -> Response:
+    """The answer called ``here``; Untestable where its fields are longer than what is read."""
+    exchange = evidence.exchange(here)
+    if exchange.failure and exchange.failure.kind == "header-limit":
+        reason = "the fields of an answer are longer than any client reads"
+        raise Untestable(reason, cause="x402.settlement.short-fields")
+    return evidence.response(here)
 
 
 @check("x402.settlement.facilitator-unreachable", unpaid, _unreachable)
@@ -97,7 +115,9 @@ def test_verdict_is_boolean(evidence: Evidence) -> None:
 @check("x402.settlement.transaction-named", unpaid, _nameless)
 def test_transaction_named(evidence: Evidence) -> None:
     for here, exchange, paid in _met(evidence, "nameless"):
-        if paid.scheme == "exact" and (where := served(evidence, here)):
+        asked = {call.requirements.get("amount") for call in paid.asked("settle")}
+        # Where nothing is charged, nothing is broadcast.
+        if not (paid.scheme == "upto" and asked == {"0"}) and (where := served(evidence, here)):
             raise opened(evidence, here, exchange, where)
 
 
@@ -108,11 +128,12 @@ def test_foreign(evidence: Evidence) -> None:
             raise opened(evidence, here, exchange, where)
 
 
-@check("x402.settlement.no-with-400", unpaid, _plain_no)
+@check("x402.settlement.no-with-400", unpaid, PLAIN_NO)
 def test_no_with_400(evidence: Evidence) -> None:
-    for here, exchange, paid in _met(evidence, "plain no"):
-        if where := served(evidence, here):
-            raise opened(evidence, here, exchange, where)
+    for here, _, paid in _met(evidence, "no"):
+        # What is served is a fault of its own.
+        if not paid.faults[0].endswith("/no-with-400") or served(evidence, here):
+            continue
         response = evidence.response(here)
         if not 400 <= response.status < 500:
             raise Violation(
@@ -127,8 +148,10 @@ def test_no_with_400(evidence: Evidence) -> None:
 def test_not_the_payers_fault(evidence: Evidence) -> None:
     for group in ("unreachable", "fails"):
         for here, _, paid in _met(evidence, group):
-            response = evidence.response(here)
-            if 400 <= response.status < 500:
+            response = _answer(evidence, here)
+            # Another facilitator, or the same one asked again, may have said an honest no.
+            told = any(not call.fault and not call.good for call in paid.calls)
+            if 400 <= response.status < 500 and not told:
                 raise Violation(
                     expected="a server error: the payment may be good",
                     received=response.shown(),
@@ -210,19 +233,20 @@ def test_answers_in_time(evidence: Evidence) -> None:
 
 
 _after = good("after faults")
+_SILENT = {"timeout", "closed", "refused"}
+"""How a target fails that has no worker or no connection left."""
 
 
-@check("x402.settlement.recovers", unpaid, good("good"), _fails, hanging, _after)
+@check("x402.settlement.recovers", unpaid, _fails, hanging, _after)
 def test_recovers(evidence: Evidence) -> None:
-    for version, _, exchange in kept_of(evidence.exchanges, "after faults"):
-        before = evidence.exchanges.get(label(version, "good", "good"))
-        here = label(version, "after faults", "good")
-        if before is None or before.response is None or not served(evidence, label(version, "good", "good")):
-            continue
-        if not served(evidence, here):
+    for version, _ in controls(evidence, "fails"):
+        here = label(version, "after faults", GOOD)
+        exchange = evidence.exchange(here)
+        silent = exchange.failure if exchange.failure and exchange.failure.kind in _SILENT else None
+        if silent or not served(evidence, here):
             raise Violation(
                 expected="what is paid for, as before the faults of the facilitator",
-                received=evidence.response(here).shown(),
+                received=silent.detail if silent else evidence.response(here).shown(),
                 at=f"version {version}, after {paid_for(exchange).story}",
                 exchange=here,
             )

@@ -8,6 +8,7 @@ from conformance.attempts import (
     HUGE,
     INJECTING,
     JUNK,
+    OWN_FIELD,
     broken,
     forged_elsewhere,
     hostiles,
@@ -108,7 +109,8 @@ def _refusals(evidence: Evidence, *groups: str) -> Iterator[tuple[int, str, Exch
 @check("x402.guard.refusal-status", unpaid, *_refused)
 def test_refusal_status(evidence: Evidence) -> None:
     for version, here, exchange, response in _refusals(evidence, *_REFUSED):
-        if not 400 <= response.status < 500:
+        # 412 is the answer to a missing allowance of Permit2.
+        if response.status not in {400, 402, 412}:
             raise Violation(
                 expected="400, or 402 with an offer",
                 received=response.shown(),
@@ -122,7 +124,7 @@ def test_refusal_status(evidence: Evidence) -> None:
 def test_no_internals(evidence: Evidence) -> None:
     for version, here, exchange, response in _refusals(evidence, *_REFUSED):
         for text in (response.text(), *strings(response.json_or_none()), *(value for _, value in _told(response))):
-            for trace in TRACES:
+            for trace in (*TRACES, *_EXCEPTIONS):
                 if found := re.search(trace, text):
                     raise Violation(
                         expected="no trace of how the server is built",
@@ -131,6 +133,20 @@ def test_no_internals(evidence: Evidence) -> None:
                         exchange=here,
                         reason=sentence(paid_for(exchange).recipe),
                     )
+
+
+_EXCEPTIONS = (
+    r"Cannot read propert(?:y|ies) ",
+    r"\bundefined is not an? ",
+    r"'NoneType' object ",
+    r"\b(?:Key|Type|Attribute|Index|Reference|Syntax|Recursion|UnicodeDecode|JSONDecode|Assertion)Error\b",
+    r"\bbinascii\.Error\b",
+    r"errors\.pydantic\.dev",
+    r"\b(?:java|javax|kotlin|System)\.[\w.]+Exception\b",
+    r"\bruntime error: ",
+    r"\bjson: cannot unmarshal ",
+)
+"""In what words an exception that nobody meant for a payer shows itself, without its trace."""
 
 
 def _told(response: Response) -> Iterator[tuple[str, str]]:
@@ -172,8 +188,13 @@ def _errors(response: Response, version: int) -> set[str]:
         offer = None
     body = response.json_or_none()
     for document in (offer.document if offer else {}, body if isinstance(body, dict) else {}):
-        found |= {str(document[key]) for key in ("error", "detail", "message", "errorReason") if document.get(key)}
+        found |= {str(document[key]) for key in _ERRORS if document.get(key)}
+    if (response.value("content-type") or "").startswith("text/plain"):
+        found.add(response.text().strip())
     return found - {""}
+
+
+_ERRORS = ("error", "detail", "message", "errorReason", "reason", "code", "title", "type")
 
 
 @check("x402.guard.v1-refusal", unpaid, _rejected)
@@ -208,29 +229,39 @@ def test_huge(evidence: Evidence) -> None:
 
 
 _HANGS_UP = {"closed", "protocol", "header-limit"}
+_LONG = 4096
+"""Characters of a field from which on a server may hang up in place of an answer."""
 
 
 def _stands(evidence: Evidence, group: str) -> None:
-    """Holds when each attempt is a client error or a connection closed, and the endpoint still refuses afterwards."""
+    """Holds when each attempt is a client error, or a connection closed on a long one, and all is as before afterwards."""
     for version, name, exchange in attempts(evidence, group):
-        here = label(version, group, name)
-        if exchange.failure and exchange.failure.kind in _HANGS_UP:
+        here, failed = label(version, group, name), exchange.failure
+        size = max(len(value) for _, value in exchange.request.headers)
+        if failed and failed.kind in _HANGS_UP and size > _LONG:
             continue
-        if where := served(evidence, here):
+        if failed is None and (where := served(evidence, here)):
             raise opened(evidence, here, exchange, where)
-        response = evidence.response(here)
-        if not 400 <= response.status < 500:
+        if failed and failed.kind not in {*_HANGS_UP, "timeout"}:
+            evidence.response(here)
+        if failed or not 400 <= evidence.response(here).status < 500:
             raise Violation(
-                expected="a client error, or a connection closed",
-                received=response.shown(),
+                expected="a client error" if size <= _LONG else "a client error, or a connection closed",
+                received=failed.detail if failed else evidence.response(here).shown(),
                 at=f"version {version}",
                 exchange=here,
                 reason=sentence(paid_for(exchange).recipe),
             )
     after = f"sound after {group}"
-    plain, now = evidence.response("unpaid"), evidence.response(after)
-    if plain.status != now.status:
-        raise Violation(expected=f"{plain.shown()} for no payment, as before", received=now.shown(), exchange=after)
+    plain, failed = evidence.response("unpaid"), evidence.exchange(after).failure
+    # Whoever went down under it does not answer any more.
+    down = failed is not None and failed.kind in {"refused", "closed", "timeout"}
+    if down or plain.status != evidence.response(after).status:
+        raise Violation(
+            expected=f"{plain.shown()} for no payment, as before",
+            received=failed.detail if failed else evidence.response(after).shown(),
+            exchange=after,
+        )
 
 
 @check("x402.guard.no-injection", unpaid, hostiles("injecting", INJECTING))
@@ -271,11 +302,18 @@ def test_both_versions(evidence: Evidence) -> None:
 
 @check("x402.guard.header-only", unpaid, forged_elsewhere)
 def test_header_only(evidence: Evidence) -> None:
-    _forged_in(evidence, {"query", "cookie"})
+    _forged_in(evidence, {"query", "cookie", "body", "torn body"})
 
 
 def _forged_in(evidence: Evidence, places: set[str]) -> None:
     for version, name, exchange in attempts(evidence, "elsewhere"):
         here = label(version, "elsewhere", name)
-        if name in places and (where := served(evidence, here)):
+        if exchange.failure and exchange.failure.kind in _HANGS_UP:
+            continue
+        # Who takes a forged payment where it belongs as well does not look at signatures: another requirement says so.
+        if name in places and (where := served(evidence, here)) and not served(evidence, _own(version)):
             raise opened(evidence, here, exchange, where)
+
+
+def _own(version: int) -> str:
+    return label(version, "elsewhere", OWN_FIELD)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from conformance.attempts import GOOD, kept_of, label
+from conformance.attempts import GOOD, faults, kept_of, label
 from conformance.checks.leak import marked
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
@@ -12,7 +12,21 @@ from conformance.paid import Paid
 from conformance.profile import FacilitatorMode, Marker
 from conformance.protocols.x402.recipes import sentence
 
-__all__ = ["attempts", "controls", "opened", "paid_for", "refuses", "scripted", "served", "unserved"]
+__all__ = [
+    "PLAIN_NO",
+    "attempts",
+    "charges_nothing",
+    "controls",
+    "opened",
+    "paid_for",
+    "refuses",
+    "scripted",
+    "served",
+    "unserved",
+]
+
+PLAIN_NO = faults("no", "verify/no", "settle/no", "verify/no-with-400", "settle/no-with-400")
+"""A gather: payments to which the facilitator says no, in so many words."""
 
 _CHARGED = "x402.guard.good-payment"
 
@@ -150,6 +164,12 @@ def opened(evidence: Evidence, here: str, exchange: Exchange, where: str) -> Vio
         exchange=here,
         reason=" ".join(told),
     )
+
+
+def charges_nothing(paid: Paid) -> bool:
+    """Whether a payment of scheme upto was verified and nothing was settled: its charge may be 0."""
+    verified = any(call.confirmed for call in paid.asked("verify"))
+    return paid.scheme == "upto" and verified and not list(paid.asked("settle"))
 
 
 def unserved(evidence: Evidence, here: str) -> bool:

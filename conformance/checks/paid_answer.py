@@ -2,13 +2,13 @@
 
 import re
 
-from conformance.attempts import GOOD, after_paid, cross_origin_paid, faults, good, kept_of, label
+from conformance.attempts import GOOD, after_paid, cross_origin_paid, good, kept_of, label
 from conformance.checks import check
-from conformance.checks.opening import attempts, controls, served
+from conformance.checks.opening import PLAIN_NO, attempts, controls, paid_for, served
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import unpaid
-from conformance.outcome import Inapplicable, Violation
+from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Entitlement
 from conformance.protocols import x402
 from conformance.protocols.x402.receipt import RECEIPT
@@ -107,23 +107,29 @@ def test_exposes_receipt(evidence: Evidence) -> None:
         raise Inapplicable(reason)
 
 
-_withheld = faults("withheld", "settle/no")
-
-
-@check("x402.settlement.withheld-fields", unpaid, _withheld)
+@check("x402.settlement.withheld-fields", unpaid, PLAIN_NO)
 def test_withheld_fields(evidence: Evidence) -> None:
-    for version, name, _ in attempts(evidence, "withheld"):
-        here = label(version, "withheld", name)
-        if served(evidence, here):
+    found = False
+    for version, name, exchange in attempts(evidence, "no"):
+        here = label(version, "no", name)
+        paid = paid_for(exchange)
+        if name != "settle/no" or not any(call.fault for call in paid.calls) or paid.settled:
             continue
+        found = True
+        if served(evidence, here):
+            reason = "a payment that fails to settle is served: nothing is withheld"
+            raise Untestable(reason, cause="x402.settlement.settle-no")
         refused = {field.lower() for field, _ in evidence.response("unpaid").headers} | _OF_EVERY_ANSWER
-        paid = {(field.lower(), value) for field, value in evidence.response(label(version, "withheld", GOOD)).headers}
+        handed = {(field.lower(), value) for field, value in evidence.response(label(version, "no", GOOD)).headers}
         for field, value in evidence.response(here).headers:
             own = field.lower() not in refused and not re.match("access-control-", field, re.IGNORECASE)
-            if own and (field.lower(), value) in paid:
+            if own and (field.lower(), value) in handed:
                 raise Violation(
                     expected="no field of the answer that is withheld",
                     received=f"{field}: {value}",
                     at=f"version {version}, {evidence.response(here).shown()}",
                     exchange=here,
                 )
+    if not found:
+        reason = "the target never asked the facilitator to settle"
+        raise Inapplicable(reason)

@@ -1,6 +1,7 @@
 """Checks of class ``x402/offer`` on what an offer asks for: amount, time, token and payee."""
 
 import re
+from collections.abc import Mapping
 
 from eth_utils.address import is_checksum_address
 
@@ -140,12 +141,10 @@ def test_flow_fits_scheme(evidence: Evidence) -> None:
             continue
         stated, flow = True, way.extra["paymentFlow"]
         namespace = way.network.partition(":")[0]
-        fitting = {("upto", "eip155"): {"authorization"}, ("exact", "lnbtc"): {"upfront"}}.get(
-            (way.scheme, namespace), set(Flow) if way.scheme in _KNOWN_SCHEMES or not isinstance(flow, str) else {flow}
-        )
-        if not isinstance(flow, str) or flow not in fitting:
+        fitting = _FLOWS.get((way.scheme, namespace)) or _FLOWS.get((way.scheme, ""))
+        if not isinstance(flow, str) or (fitting and flow not in fitting):
             raise Violation(
-                expected=f"a flow of {way.scheme} on {namespace}: {', '.join(sorted(map(str, fitting)))}",
+                expected=f"a flow of {way.scheme} on {namespace}: {', '.join(sorted(fitting)) if fitting else 'a text'}",
                 received=schema.shown(flow),
                 at=at(offer, f"/accepts/{way.index}/extra/paymentFlow"),
                 exchange="unpaid",
@@ -155,4 +154,10 @@ def test_flow_fits_scheme(evidence: Evidence) -> None:
         raise Inapplicable(reason)
 
 
-_KNOWN_SCHEMES = {"exact", "upto"}
+_FLOWS: Mapping[tuple[str, str], frozenset[Flow]] = {
+    ("exact", ""): frozenset({Flow.AUTHORIZATION, Flow.UPFRONT}),
+    ("exact", "lnbtc"): frozenset({Flow.UPFRONT}),
+    ("upto", "eip155"): frozenset({Flow.AUTHORIZATION}),
+    ("upto", ""): frozenset(Flow),
+}
+"""The flows that a scheme has on a network of this namespace; without one, on all others."""

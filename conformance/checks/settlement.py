@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from conformance.attempts import (
     GOOD,
+    Attempts,
     burst,
     every_way,
     failing,
@@ -15,7 +16,7 @@ from conformance.attempts import (
     slow_and_brief,
 )
 from conformance.checks import check
-from conformance.checks.opening import attempts, controls, opened, paid_for, served, versions
+from conformance.checks.opening import PLAIN_NO, attempts, charges_nothing, controls, opened, paid_for, served, versions
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.gather import unpaid
@@ -23,9 +24,9 @@ from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.paid import Paid
 from conformance.protocols import x402
 from conformance.protocols.x402.receipt import RECEIPT, Receipt, from_value
+from conformance.purse import Order
 
 _good = good("good")
-_no = faults("no", "verify/no", "settle/no", "settle/no-with-400", "verify/no-with-400")
 
 
 @check("x402.settlement.served-is-settled", unpaid, _good, failing)
@@ -40,7 +41,7 @@ def test_served_is_settled(evidence: Evidence) -> None:
 
 def _asked_first(evidence: Evidence, exchange: Exchange, here: str) -> None:
     paid = paid_for(exchange)
-    if not paid.settled:
+    if not paid.settled and not charges_nothing(paid):
         raise Violation(
             expected="a settlement before anything is served",
             received=f"{evidence.response(here).shown()} with what is paid for",
@@ -49,9 +50,9 @@ def _asked_first(evidence: Evidence, exchange: Exchange, here: str) -> None:
         )
 
 
-@check("x402.settlement.verify-no", unpaid, _no)
+@check("x402.settlement.verify-no", unpaid, PLAIN_NO)
 def test_verify_no(evidence: Evidence) -> None:
-    for here, exchange, paid in _met(evidence, "no", "verify/no"):
+    for here, exchange, paid in _met(evidence, "no", "verify/no", "verify/no-with-400"):
         if where := served(evidence, here):
             raise opened(evidence, here, exchange, where)
         if paid.charged:
@@ -63,14 +64,18 @@ def test_verify_no(evidence: Evidence) -> None:
             )
 
 
-@check("x402.settlement.settle-no", unpaid, _no)
+@check("x402.settlement.settle-no", unpaid, PLAIN_NO)
 def test_settle_no(evidence: Evidence) -> None:
-    for here, exchange, _ in _met(evidence, "no", "settle/no"):
-        if where := served(evidence, here):
+    for here, exchange, paid in _met(evidence, "no", "settle/no", "settle/no-with-400"):
+        # Another facilitator may have said yes.
+        if (where := served(evidence, here)) and not paid.settled:
             raise opened(evidence, here, exchange, where)
 
 
-_pending = faults("pending", "settle/pending", "settle/pending-without-transaction")
+_ONCE = Order(version=0, faults=("settle/pending",), times=1)
+"""Whoever asks again is told that it is settled."""
+_lasting = faults("pending", "settle/pending", "settle/pending-without-transaction").orders
+_pending = Attempts(group="pending", orders={**_lasting, "settle/pending, once": _ONCE})
 
 
 @check("x402.settlement.pending", unpaid, _pending)
@@ -87,7 +92,7 @@ def _met(evidence: Evidence, group: str, *names: str) -> Iterator[tuple[str, Exc
         here, paid = label(version, group, name), paid_for(exchange)
         if name not in names:
             continue
-        met = any(f"{call.kind}/{call.fault}" == name for call in paid.calls)
+        met = any(f"{call.kind}/{call.fault}" in paid.faults for call in paid.calls)
         if met or not paid.calls:
             found = True
             yield here, exchange, paid
@@ -97,7 +102,7 @@ def _met(evidence: Evidence, group: str, *names: str) -> Iterator[tuple[str, Exc
         raise Inapplicable(reason)
 
 
-@check("x402.settlement.failure-is-402", unpaid, _no)
+@check("x402.settlement.failure-is-402", unpaid, PLAIN_NO)
 def test_failure_is_402(evidence: Evidence) -> None:
     for here, _, paid in _withheld(evidence):
         response = evidence.response(here)
@@ -110,13 +115,15 @@ def test_failure_is_402(evidence: Evidence) -> None:
 def _withheld(evidence: Evidence) -> Iterator[tuple[str, Exchange, Paid]]:
     """The answers to payments that did not settle, as far as they served nothing."""
     for here, exchange, paid in _met(evidence, "no", "settle/no"):
+        if paid.settled:
+            continue
         if served(evidence, here):
             reason = "a payment that fails to settle is served"
             raise Untestable(reason, cause="x402.settlement.settle-no")
         yield here, exchange, paid
 
 
-@check("x402.settlement.failure-receipt", unpaid, _no)
+@check("x402.settlement.failure-receipt", unpaid, PLAIN_NO)
 def test_failure_receipt(evidence: Evidence) -> None:
     for here, _, paid in _withheld(evidence):
         receipt = _receipt(evidence.response(here), paid.version, here)
@@ -164,11 +171,17 @@ def test_receipt(evidence: Evidence) -> None:
 
 def _settled(evidence: Evidence) -> Iterator[tuple[int, Exchange]]:
     """The good payments that were served and settled; Untestable where one was served without."""
+    found = False
     for version, exchange in controls(evidence, "good"):
-        if not paid_for(exchange).settled:
+        if paid_for(exchange).settled:
+            found = True
+            yield version, exchange
+        elif not charges_nothing(paid_for(exchange)):
             reason = f"version {version}: a good payment is served without a settlement"
             raise Untestable(reason, cause="x402.settlement.served-is-settled")
-        yield version, exchange
+    if not found:
+        reason = "nothing is charged here (scheme upto), so that nothing is settled"
+        raise Inapplicable(reason)
 
 
 def _readable(evidence: Evidence) -> Iterator[tuple[int, Paid, Receipt]]:
@@ -255,10 +268,11 @@ def test_same_payload(evidence: Evidence) -> None:
 def test_every_charge_is_served(evidence: Evidence) -> None:
     for version, name, exchange in attempts(evidence, "burst"):
         here = label(version, "burst", name)
-        if paid_for(exchange).charged and not served(evidence, here):
+        broken = exchange.failure if exchange.failure and exchange.failure.kind == "closed" else None
+        if paid_for(exchange).charged and (broken or not served(evidence, here)):
             raise Violation(
                 expected="what was paid for",
-                received=evidence.response(here).shown(),
+                received=broken.detail if broken else evidence.response(here).shown(),
                 at=f"version {version}, payment {name} of a burst, after {paid_for(exchange).story}",
                 exchange=here,
             )
@@ -324,6 +338,10 @@ def _failed(evidence: Evidence) -> Iterator[Exchange]:
         if not paid_for(exchange).calls:
             reason = f"the request that fails by the profile is answered {response.shown()} before anything is asked"
             raise Untestable(reason)
+        if not any(call.good for call in paid_for(exchange).calls):
+            story = paid_for(exchange).story
+            reason = f"the payment for the request that fails by the profile is not good ({story}): no handler ran"
+            raise Untestable(reason)
         yield exchange
 
 
@@ -349,12 +367,22 @@ def test_expired_meanwhile(evidence: Evidence) -> None:
             raise opened(evidence, here, exchange, where)
 
 
+_OVERRIDE = "1"
+"""The amount that the payer wishes for."""
+
+
 @check("x402.settlement.no-override", unpaid, overridden)
 def test_no_override(evidence: Evidence) -> None:
     for version, name, exchange in attempts(evidence, "overridden"):
         paid = paid_for(exchange)
         member = "maxAmountRequired" if version == 1 else "amount"
+        usual = paid_for(evidence.exchange(label(version, "overridden", GOOD)))
         for call in paid.calls:
+            # What scheme upto settles is up to the server, and may be little on any day.
+            metered = paid.scheme == "upto" and call.kind == "settle"
+            own = {each.requirements.get(member) for each in usual.asked("settle")}
+            if metered and (call.requirements.get(member) != _OVERRIDE or _OVERRIDE in own):
+                continue
             if call.requirements.get(member) != paid.amount:
                 raise Violation(
                     expected=f"{member} {paid.amount}, whatever the request says",

@@ -65,6 +65,8 @@ class App:
                 await connection.answer(plain(413, {"error": "the body is too large"}))
         except (h11.RemoteProtocolError, OSError, TimeoutError):
             pass  # Whoever speaks no HTTP, or is gone, gets no answer.
+        except asyncio.CancelledError:
+            pass  # Only ``stop`` does that, and waits: asyncio would report it as an error of ours.
         finally:
             await connection.close()
 

@@ -60,8 +60,11 @@ class Call:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the PaymentPayload without regard to white space and the order of members, as hexadecimal."""
-        return hashlib.sha256(json.dumps(self.payment, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of what the payer signed and the signature, whatever white space and order, as hexadecimal.
+
+        That is the member ``payload`` of the PaymentPayload: what a server writes beside it moves no money.
+        """
+        return hashlib.sha256(json.dumps(self.payment.get("payload"), sort_keys=True).encode()).hexdigest()
 
 
 class Log:

@@ -1,4 +1,4 @@
-"""What judging costs beside asking: a run over the sandbox, and the same requests sent bare with httpx.
+"""What judging costs beside asking: the rows of the sandbox that nobody pays for, and their requests bare with httpx.
 
 python tests/bench/wall.py
 """
@@ -14,24 +14,28 @@ import httpx
 
 from conformance import catalogue, profile, run, target
 from conformance.exchange import Exchange
+from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
 from conformance.wire import Wire
 
 ROUNDS = 5
 BUDGET = 1.5
+UNPAID = {"http", "browser", "x402/offer"}
 
 
 def judged(loaded: profile.Profile) -> tuple[float, list[Exchange]]:
     edition = catalogue.editions()[loaded.edition]
+    redactor = Redactor.of({})
     wire = Wire(
         timeout=loaded.target.timeout,
         limits=loaded.limits,
-        redactor=Redactor.of({}),
+        redactor=redactor,
         hosts=frozenset({urlsplit(loaded.target.base_url).netloc}),
     )
     started = time.perf_counter()
-    judge = run.Run(profile=loaded, edition=edition, wire=wire)
-    results = [judge.judge(row) for row in run.rows(loaded, edition)]
+    purse = Purse(profile=loaded, means=Means(), redactor=redactor)
+    judge = run.Run(profile=loaded, edition=edition, wire=wire, purse=purse)
+    results = [judge.judge(row) for row in run.rows(loaded, edition) if row.requirement.cls in UNPAID]
     took = time.perf_counter() - started
     wire.close()
     exchanges = {key: exchange for result in results for key, exchange in result.exchanges.items()}

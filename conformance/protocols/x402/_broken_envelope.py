@@ -27,6 +27,10 @@ _V1 = frozenset({1})
 _V2 = frozenset({2})
 # Extensions whose info the client completes: what it sends need not repeat what was offered.
 _COMPLETED = frozenset({"sign-in-with-x", "eip2612GasSponsoring", "erc20ApprovalGasSponsoring"})
+# What is made anew for each answer: a server that keeps no offers cannot know which one was copied.
+_FRESH = frozenset(
+    {"nonce", "issuedAt", "notBefore", "expirationTime", "expiresAt", "validUntil", "timestamp", "requestId", "offerId"}
+)
 
 
 def _amount(payment: Payment) -> int:
@@ -67,7 +71,7 @@ def _echoed(payment: Payment) -> Path | None:
         if key in _COMPLETED or not isinstance(info, dict):
             continue
         for member, value in info.items():
-            if not isinstance(value, (dict, list)):
+            if not isinstance(value, (dict, list)) and member not in _FRESH:
                 return ("extensions", key, "info", member)
     return None
 

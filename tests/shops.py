@@ -1,0 +1,107 @@
+"""The tables of shops, judged by two processes ahead of the tests that ask: a run takes seconds, most of them waiting."""
+
+import atexit
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+
+from fault_guard import GUARD
+from fault_order import ORDER
+from fault_settlement import SETTLEMENT
+from judging import Judged, judged_paid
+from legal_guard import LEGAL_GUARD
+from legal_order import LEGAL_ORDER
+from legal_settlement import LEGAL_SETTLEMENT
+from paid_fault import PaidFault, PaidLegal
+from shop import Shop, shop
+
+from conformance import facilitator
+from conformance.outcome import Outcome, Verdict
+
+__all__ = ["FAULTS", "LEGAL", "NOTED", "Judgement", "Row", "ahead", "summed"]
+
+FAULTS: tuple[PaidFault, ...] = (*GUARD, *SETTLEMENT, *ORDER)
+LEGAL: tuple[PaidLegal, ...] = (*LEGAL_GUARD, *LEGAL_SETTLEMENT, *LEGAL_ORDER)
+NOTED = frozenset({"x402.guard.long-window", "x402.guard.resource"})
+"""Requirements of level MAY that the sandbox does not keep either."""
+
+_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What one requirement came to at one endpoint."""
+
+    requirement: str
+    endpoint: str
+    outcome: Outcome
+    finding: str
+    """Empty when there is none."""
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a run came to."""
+
+    verdict: Verdict
+    rows: tuple[Row, ...]
+
+    def of(self, *outcomes: Outcome) -> list[Row]:
+        """The rows with one of ``outcomes``."""
+        return [row for row in self.rows if row.outcome in outcomes]
+
+    def red(self) -> list[Row]:
+        """What does not hold: violated, unmet, and the notes on a MAY."""
+        noted = [row for row in self.of(Outcome.PASSED) if row.finding]
+        return self.of(Outcome.VIOLATED, Outcome.UNMET) + noted
+
+
+Ask = Callable[[PaidFault | PaidLegal], Judgement]
+
+
+@contextmanager
+def ahead(names: Iterable[str]) -> Iterator[Ask]:
+    """Begins to judge the entries called ``names``; gives what waits for the judgement of one, 300 s at most."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        turns: dict[str, Future[Judgement]] = {name: pool.submit(_judged, name) for name in names}
+        try:
+            yield lambda entry: turns[entry.name].result(_SECONDS)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def summed(run: Judged) -> Judgement:
+    """A run without its evidence."""
+    return Judgement(
+        verdict=run.verdict,
+        rows=tuple(
+            Row(
+                requirement=result.requirement,
+                endpoint=result.endpoint,
+                outcome=result.outcome,
+                finding=str(result.finding or ""),
+                cause=result.finding.cause if result.finding else "",
+            )
+            for result in run.results.values()
+        ),
+    )
+
+
+def _judged(name: str) -> Judgement:
+    entry = next(entry for entry in (*FAULTS, *LEGAL) if entry.name == name)
+    return summed(judged_paid(_own(), goods=entry.goods, slow=entry.slow, edit=entry.edit, **entry.flaws))
+
+
+@cache
+def _own() -> tuple[Shop, str, facilitator.Running]:
+    """The shop of this process, open until it ends."""
+    # A process that judges prints nothing: its lines would stand between those of the tests.
+    sys.stdout = sys.stderr
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(shop())
