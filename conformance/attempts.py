@@ -1,45 +1,28 @@
 """What checks pay: each gather sends good payments, and then payments that ought to open nothing."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlencode
 
 from conformance.exchange import Exchange
 from conformance.gather import spoken, unpaid
-from conformance.paid import Paid
-from conformance.probe import Carry, Changes, Probe
-from conformance.profile import Variation
-from conformance.protocols import x402
+from conformance.probe import Carry, Probe
 from conformance.protocols.x402 import hostile
 from conformance.purse import Order, Unpayable
 
 __all__ = [
     "Attempts",
     "Sound",
-    "after_paid",
     "attempt_named",
     "broken",
-    "burst",
-    "cross_origin_paid",
+    "drop_unpayable",
     "every_way",
-    "failing",
     "faults",
-    "forged_elsewhere",
     "good",
-    "hanging",
     "hostiles",
     "kept_of",
     "label",
-    "order_of",
-    "overridden",
-    "pairs",
-    "promptly",
-    "slow_and_brief",
     "sound",
-    "variation",
     "versions",
-    "watched",
 ]
 
 GOOD = "good"
@@ -47,9 +30,6 @@ UNSIGNED = "signed by nobody"
 """Beside a good payment where the facilitator is not ours: one that says yes to everything shows nothing."""
 OWN_FIELD = "own field"
 """A payment where it belongs, beside which one in another place is compared."""
-_BURST = 10
-_SLOW = 0.6
-"""Seconds: long enough to be seen, shorter than any server waits."""
 
 
 def label(version: int, group: str, name: str) -> str:
@@ -62,16 +42,6 @@ def versions(probe: Probe) -> tuple[int, ...]:
     probe.gather(unpaid)
     answer = probe.kept["unpaid"].response
     return spoken(probe.endpoint.versions, answer) if probe.endpoint and answer else ()
-
-
-def variation(how: Variation | None) -> Changes:
-    """What ``endpoint.failing`` or ``endpoint.slow`` changes in a request."""
-    if how is None:
-        return Changes()
-    changes = Changes(query=how.query, headers=how.headers)
-    if how.path is not None:
-        changes["path"] = how.path
-    return changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +72,10 @@ class Attempts:
                 here = label(version, self.group, name)
                 carry = self.carry[name](probe, version) if name in self.carry else None
                 own = replace(order, version=version)
-                _left_out(probe, here, probe.pay(here, own, carry=carry, raw=self.raw))
+                drop_unpayable(probe, here, probe.pay(here, own, carry=carry, raw=self.raw))
 
 
-def _left_out(probe: Probe, here: str, made: Exchange) -> None:
+def drop_unpayable(probe: Probe, here: str, made: Exchange) -> None:
     """Leaves out an attempt that does not fit. One that nobody could pay for spoils the good payment of its group."""
     if made.failure is None or made.failure.kind != "unpayable":
         return
@@ -142,7 +112,7 @@ def attempt_named(probe: Probe, group: str, name: str, order: Order) -> None:
         return
     nth = sum(here.startswith(label(order.version, group, "")) for here in probe.kept)
     here = label(order.version, group, f"{name} #{nth}")
-    _left_out(probe, here, probe.pay(here, order))
+    drop_unpayable(probe, here, probe.pay(here, order))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,208 +144,6 @@ def every_way(probe: Probe) -> None:
             continue
         for way in offer.ways():
             probe.pay(label(version, "every way", str(way.index)), Order(version=version, way=way.index))
-
-
-def hanging(probe: Probe) -> None:
-    """A good payment, and then payments about which the facilitator never answers, all at the same time.
-
-    One that we waited for in vain is asked again by itself: a server that does one thing after the other is slow for
-    another reason.
-    """
-    names = ("verify/hang", "verify/drip", "settle/hang", "settle/stall", "settle/drip", "settle/settled-then-hangs")
-    for version in versions(probe):
-        control = probe.pay(label(version, "hanging", GOOD), Order(version=version))
-        if control.failure and control.failure.kind == "unpayable":
-            continue
-        orders = {label(version, "hanging", name): Order(version=version, faults=(name,)) for name in names}
-        probe.pay_together(orders)
-        late = [here for here in orders if (failed := probe.kept[here].failure) and failed.kind == "timeout"]
-        for here in late[:1]:
-            probe.pay(here, orders[here])
-        for here in late[1:]:
-            if probe.kept[late[0]].response:
-                del probe.kept[here]
-
-
-def burst(probe: Probe) -> None:
-    """Many good payments at the same time, each by a payer of its own."""
-    for version in versions(probe):
-        control = probe.pay(label(version, "burst", GOOD), Order(version=version))
-        if control.failure is None:
-            probe.pay_together(
-                {label(version, "burst", str(turn)): Order(version=version) for turn in range(1, _BURST + 1)}
-            )
-
-
-def failing(probe: Probe) -> None:
-    """A good payment for a request whose handler fails."""
-    for version in versions(probe):
-        probe.pay(label(version, "failing", GOOD), Order(version=version))
-        how = variation(probe.endpoint.failing if probe.endpoint else None)
-        probe.pay(label(version, "failing", "boom"), Order(version=version), **how)
-
-
-def slow_and_brief(probe: Probe) -> None:
-    """A payment that is valid for as long as it takes to settle at once, for a request whose handler is slow."""
-    how = variation(probe.endpoint.slow if probe.endpoint else None)
-    for version in versions(probe):
-        probe.pay(label(version, "brief", GOOD), Order(version=version))
-        probe.pay(label(version, "brief", "slow"), Order(version=version, holds=_BRIEF), **how)
-
-
-_BRIEF = 7
-"""Seconds: one more than a facilitator needs to settle, less than that once a handler took two."""
-
-
-def after_paid(probe: Probe) -> None:
-    """A paid request, and then the same without payment, in the ways in which caches are asked."""
-    for version in versions(probe):
-        here = label(version, "after paid", GOOD)
-        paid = probe.pay(here, Order(version=version))
-        if paid.response is None:
-            continue
-        asks: dict[str, Changes] = {
-            "plain": Changes(),
-            "range": Changes(headers={"Range": "bytes=0-"}),
-            "query": Changes(query={"conformance": "1"}),
-            "head": Changes(method="HEAD"),
-        }
-        if tag := paid.response.value("etag"):
-            asks["conditional"] = Changes(headers={"If-None-Match": tag})
-        for name, changes in asks.items():
-            probe.ask(label(version, "after paid", name), raw=name == "head", **changes)
-
-
-def cross_origin_paid(probe: Probe) -> None:
-    """A good payment by a script of another origin."""
-    for version in versions(probe):
-        probe.pay(
-            label(version, "cross origin", GOOD), Order(version=version), headers={"Origin": "https://shop.example"}
-        )
-
-
-def overridden(probe: Probe) -> None:
-    """A good payment beside a field by which a handler, and no payer, may lower what is settled."""
-    for version in versions(probe):
-        probe.pay(label(version, "overridden", GOOD), Order(version=version))
-        field_value = {"Settlement-Overrides": '{"amount":"1"}'}
-        probe.pay(label(version, "overridden", "payer"), Order(version=version), headers=field_value)
-
-
-def watched(probe: Probe) -> None:
-    """Requests under the eye of the witness, twice each: others may use the target as well."""
-    probe.gather(unpaid)
-    for turn in (1, 2):
-        probe.watch(f"watched unpaid #{turn}")
-    for version in versions(probe):
-
-        def here(name: str, version: int = version) -> str:
-            return label(version, "watched", name)
-
-        control = probe.pay(here(GOOD), Order(version=version), watched=True)
-        if control.failure:
-            continue
-        probe.rest(here("at rest"), control)
-        probe.pay(here("good again #1"), Order(version=version), watched=True)
-        for turn in (1, 2):
-            for name, order in _WATCHED.items():
-                attempt = here(f"{name} #{turn}")
-                _left_out(probe, attempt, probe.pay(attempt, replace(order, version=version), watched=True))
-
-
-_WATCHED = {
-    "forged": Order(version=0, recipe="signer-other"),
-    "verify/no": Order(version=0, faults=("verify/no",)),
-    "settle/no": Order(version=0, faults=("settle/no",)),
-    "accepted-flow": Order(version=0, recipe="accepted-flow"),
-    # Who verifies in both flows is asked the same in both: only a settlement that fails shows what ran before it.
-    "accepted-flow, settle/no": Order(version=0, recipe="accepted-flow", faults=("settle/no",)),
-}
-
-
-def order_of(paid: Paid) -> tuple[str, ...]:
-    """What the facilitator was asked, each once, in its order."""
-    return tuple(dict.fromkeys(call.kind for call in paid.calls))
-
-
-promptly = Attempts(group="promptly", orders={"slow": Order(version=0, faults=("settle/slow",), delay=_SLOW)})
-"""A payment whose settlement takes a while."""
-
-
-def pairs(probe: Probe) -> None:
-    """Two payments in one request: a good one before and after a forged one, and two good ones."""
-    for version in versions(probe):
-        control = probe.pay(label(version, "pairs", GOOD), Order(version=version))
-        if control.failure:
-            continue
-        for how in ("good, forged", "forged, good", "good, good"):
-            other = Order(version=version, recipe="" if how == "good, good" else "signer-other")
-            beside = probe.purse.make(probe.offer(version), other)
-            here = label(version, "pairs", how)
-            carry = _two(x402.PAYMENT[version], beside.value, before=how.startswith("forged"))
-            made = probe.pay(here, Order(version=version), carry=carry)
-            if made.paid:
-                calls = (*made.paid.calls, *probe.purse.followed(beside).calls)
-                probe.kept[here] = replace(made, paid=made.paid.followed_by(*sorted(calls, key=lambda call: call.at)))
-
-
-def _two(name: str, beside: str, *, before: bool) -> Carry:
-    """Two lines of the same name, which a mapping holds by their case."""
-    if before:
-        return lambda value: Changes(headers={name: beside, name.lower(): value})
-    return lambda value: Changes(headers={name: value, name.lower(): beside})
-
-
-def _in_query(_: Probe, __: int) -> Carry:
-    return lambda value: Changes(query=dict.fromkeys(_NAMES, value))
-
-
-def _in_cookie(_: Probe, __: int) -> Carry:
-    return lambda value: Changes(headers={"Cookie": "; ".join(f"{name}={value}" for name in _NAMES)})
-
-
-def _in_body(probe: Probe, _: int) -> Carry:
-    """Beside what the endpoint is asked for otherwise, in the same form; JSON where it is asked for nothing."""
-    endpoint = probe.endpoint
-    if endpoint and endpoint.form is not None:
-        form = endpoint.form
-        return lambda value: Changes(body=urlencode(dict(form) | dict.fromkeys(_NAMES, value)).encode())
-    own = endpoint.json if endpoint and isinstance(endpoint.json, dict) else {}
-    fields = {"Content-Type": "application/json"}
-    return lambda value: Changes(headers=fields, body=json.dumps(own | dict.fromkeys(_NAMES, value)).encode())
-
-
-def _with_torn_body(_: Probe, version: int) -> Carry:
-    fields = {"Content-Type": "application/json"}
-    return lambda value: Changes(headers={x402.PAYMENT[version]: value} | fields, body=b'{"jsonrpc": ')
-
-
-_NAMES = ("payment-signature", "x-payment", "payment")
-"""Under which a payment may be looked for where it has no place."""
-
-
-def _beside_junk(_: Probe, version: int) -> Carry:
-    return lambda value: Changes(headers={x402.PAYMENT[version]: value, x402.PAYMENT[3 - version]: "paid"})
-
-
-def _as_the_other(_: Probe, version: int) -> Carry:
-    return lambda value: Changes(headers={x402.PAYMENT[3 - version]: value})
-
-
-_FORGED = Order(version=0, recipe="signer-other")
-
-forged_elsewhere = Attempts(
-    group="elsewhere",
-    orders=dict.fromkeys((OWN_FIELD, "query", "cookie", "body", "torn body", "beside junk", "other field"), _FORGED),
-    carry={
-        "query": _in_query,
-        "cookie": _in_cookie,
-        "body": _in_body,
-        "torn body": _with_torn_body,
-        "beside junk": _beside_junk,
-        "other field": _as_the_other,
-    },
-)
 
 
 def kept_of(exchanges: Mapping[str, Exchange], group: str) -> Iterator[tuple[int, str, Exchange]]:

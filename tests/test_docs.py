@@ -25,7 +25,7 @@ ROOMS = (
     ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "wire"),
     ("fields", "protocols"),
     ("facilitator",),
-    ("purse", "probe", "gather", "attempts", "instances"),
+    ("purse", "probe", "gather", "attempts", "occasions", "instances"),
     ("sandbox",),
     ("checks",),
     ("run",),

@@ -298,3 +298,17 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     found = refused(tmp_path, text)
     assert [key for key in keys if sum(line.startswith(f"{key} ") for line in found) != 1] == []
     assert len(found) == len(keys)
+
+
+@pytest.mark.parametrize("name", ["PAYMENT-RESPONSE", "x-payment-response", "Payment-Required"])
+def test_a_field_of_the_protocol_is_no_marker(tmp_path: Path, name: str) -> None:
+    """A receipt comes with a payment, whatever is served: it cannot show that content was."""
+    (found,) = refused(tmp_path, GOOD + f'marker = {{ header = "{name}" }}\n')
+    assert found.endswith("which says nothing of what is served; name a field of the paid answer itself")
+    assert 'marker.header is "' in found
+
+
+def test_a_log_of_nobody_is_no_witness(tmp_path: Path) -> None:
+    """Lines are counted only in the log of a target that we start."""
+    (found,) = refused(tmp_path, GOOD + 'witness = { log = "served" }\n')
+    assert found.endswith("counts lines in the log of a target that we start, and there is no [target.start]; add one")

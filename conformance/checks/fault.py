@@ -1,17 +1,15 @@
 """Checks of class ``x402/settlement`` on a facilitator that is down, lies or babbles: nothing is given away for that."""
 
-from collections.abc import Iterator
-
-from conformance.attempts import GOOD, Attempts, faults, good, hanging, label
+from conformance.attempts import GOOD, Attempts, faults, good, label
 from conformance.checks import check
 from conformance.checks.leak import strings
-from conformance.checks.opening import PLAIN_NO, attempts, controls, opened, paid_for, served
+from conformance.checks.opening import PLAIN_NO, controls, met, opened, paid_for, served
 from conformance.evidence import Evidence
-from conformance.exchange import Exchange, Response
+from conformance.exchange import Response
 from conformance.facilitator import SECRETS, SIDECHANNEL
 from conformance.gather import unpaid
-from conformance.outcome import Inapplicable, Untestable, Violation
-from conformance.paid import Paid
+from conformance.occasions import hanging
+from conformance.outcome import Untestable, Violation
 from conformance.protocols import x402
 
 _LONGEST_FIELDS = 16 * 1024
@@ -35,23 +33,10 @@ _nameless = faults("nameless", "settle/empty-transaction")
 _aside = _both("aside", "extension-responses")
 
 
-def _met(evidence: Evidence, group: str) -> Iterator[tuple[str, Exchange, Paid]]:
-    """The attempts about which the facilitator did do wrong; Inapplicable where the target asked it nothing of it."""
-    found = False
-    for version, name, exchange in attempts(evidence, group):
-        paid = paid_for(exchange)
-        if any(f"{call.kind}/{call.fault}" == name for call in paid.calls) or not paid.calls:
-            found = True
-            yield label(version, group, name), exchange, paid
-    if not found:
-        reason = "the target never asked the facilitator in a way to which it could answer so"
-        raise Inapplicable(reason)
-
-
 def _fails_closed(evidence: Evidence, group: str) -> None:
     """Holds when nothing was served that was not, in the end, settled and said to be."""
     doubt: Untestable | None = None
-    for here, exchange, paid in _met(evidence, group):
+    for here, exchange, paid in met(evidence, group):
         if exchange.failure and exchange.failure.kind == "timeout":
             continue
         try:
@@ -107,14 +92,14 @@ def test_facilitator_refuses(evidence: Evidence) -> None:
 
 @check("x402.settlement.verdict-is-boolean", unpaid, _no_boolean)
 def test_verdict_is_boolean(evidence: Evidence) -> None:
-    for here, exchange, _ in _met(evidence, "no boolean"):
+    for here, exchange, _ in met(evidence, "no boolean"):
         if where := served(evidence, here):
             raise opened(evidence, here, exchange, where)
 
 
 @check("x402.settlement.transaction-named", unpaid, _nameless)
 def test_transaction_named(evidence: Evidence) -> None:
-    for here, exchange, paid in _met(evidence, "nameless"):
+    for here, exchange, paid in met(evidence, "nameless"):
         asked = {call.requirements.get("amount") for call in paid.asked("settle")}
         # Where nothing is charged, nothing is broadcast.
         if not (paid.scheme == "upto" and asked == {"0"}) and (where := served(evidence, here)):
@@ -123,14 +108,14 @@ def test_transaction_named(evidence: Evidence) -> None:
 
 @check("x402.settlement.foreign", unpaid, _foreign)
 def test_foreign(evidence: Evidence) -> None:
-    for here, exchange, _ in _met(evidence, "foreign"):
+    for here, exchange, _ in met(evidence, "foreign"):
         if where := served(evidence, here):
             raise opened(evidence, here, exchange, where)
 
 
 @check("x402.settlement.no-with-400", unpaid, PLAIN_NO)
 def test_no_with_400(evidence: Evidence) -> None:
-    for here, _, paid in _met(evidence, "no"):
+    for here, _, paid in met(evidence, "no"):
         # What is served is a fault of its own.
         if not paid.faults[0].endswith("/no-with-400") or served(evidence, here):
             continue
@@ -147,7 +132,7 @@ def test_no_with_400(evidence: Evidence) -> None:
 @check("x402.settlement.not-the-payers-fault", unpaid, _unreachable, _fails)
 def test_not_the_payers_fault(evidence: Evidence) -> None:
     for group in ("unreachable", "fails"):
-        for here, _, paid in _met(evidence, group):
+        for here, _, paid in met(evidence, group):
             response = _answer(evidence, here)
             # Another facilitator, or the same one asked again, may have said an honest no.
             told = any(not call.fault and not call.good for call in paid.calls)
@@ -162,7 +147,7 @@ def test_not_the_payers_fault(evidence: Evidence) -> None:
 
 @check("x402.settlement.short-fields", unpaid, _fails)
 def test_short_fields(evidence: Evidence) -> None:
-    for here, exchange, paid in _met(evidence, "fails"):
+    for here, exchange, paid in met(evidence, "fails"):
         too_long = exchange.failure is not None and exchange.failure.kind == "header-limit"
         size = 0 if too_long else sum(len(f"{n}: {v}\r\n") for n, v in evidence.response(here).headers)
         if too_long or size > _LONGEST_FIELDS:
@@ -188,7 +173,7 @@ def _said(response: Response) -> str:
 
 @check("x402.settlement.words-stay-inside", unpaid, _fails)
 def test_words_stay_inside(evidence: Evidence) -> None:
-    for here, exchange, paid in _met(evidence, "fails"):
+    for here, exchange, paid in met(evidence, "fails"):
         if exchange.failure and exchange.failure.kind == "header-limit":
             continue
         said = _said(evidence.response(here))
@@ -204,7 +189,7 @@ def test_words_stay_inside(evidence: Evidence) -> None:
 
 @check("x402.settlement.sidechannel", unpaid, _aside)
 def test_sidechannel(evidence: Evidence) -> None:
-    for here, _, paid in _met(evidence, "aside"):
+    for here, _, paid in met(evidence, "aside"):
         response = evidence.response(here)
         if response.values("EXTENSION-RESPONSES") or SIDECHANNEL in _said(response):
             raise Violation(
@@ -222,7 +207,7 @@ def test_facilitator_hangs(evidence: Evidence) -> None:
 
 @check("x402.settlement.answers-in-time", unpaid, hanging)
 def test_answers_in_time(evidence: Evidence) -> None:
-    for here, exchange, paid in _met(evidence, "hanging"):
+    for here, exchange, paid in met(evidence, "hanging"):
         if exchange.failure and exchange.failure.kind == "timeout":
             raise Violation(
                 expected=f"an answer within {evidence.profile.target.timeout:g} s (target.timeout)",

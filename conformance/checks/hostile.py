@@ -3,25 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from conformance.attempts import (
-    HOSTILE,
-    HUGE,
-    INJECTING,
-    JUNK,
-    OWN_FIELD,
-    broken,
-    forged_elsewhere,
-    hostiles,
-    label,
-    pairs,
-    sound,
-)
+from conformance.attempts import HOSTILE, HUGE, INJECTING, JUNK, OWN_FIELD, broken, hostiles, label, sound
 from conformance.checks import check
 from conformance.checks.leak import TRACES, strings
 from conformance.checks.opening import attempts, opened, paid_for, refuses, served, versions
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.gather import unpaid
+from conformance.occasions import forged_elsewhere, pairs
 from conformance.outcome import Inapplicable, Violation
 from conformance.protocols import x402
 from conformance.protocols.x402.hostile import INJECTED

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from conformance.attempts import GOOD, faults, kept_of, label
+from conformance.attempts import GOOD, UNSIGNED, faults, kept_of, label
 from conformance.checks.leak import marked
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
@@ -17,11 +17,13 @@ __all__ = [
     "attempts",
     "charges_nothing",
     "controls",
+    "met",
     "opened",
     "paid_for",
     "refuses",
     "scripted",
     "served",
+    "settled",
     "unserved",
 ]
 
@@ -88,7 +90,7 @@ def attempts(evidence: Evidence, group: str) -> Iterator[tuple[int, str, Exchang
             doubts.append(doubt)
             continue
         for of, name, exchange in kept_of(evidence.exchanges, group):
-            if of == version and name != GOOD:
+            if of == version and name not in {GOOD, UNSIGNED}:
                 found = True
                 yield of, name, exchange
     if doubts:
@@ -109,14 +111,9 @@ def _control(evidence: Evidence, version: int, group: str) -> Exchange:
         raise Untestable(f"the marker {marker.value!r} stands in {where} of the unpaid answer too: it proves nothing")
     if not marked(response, marker):
         raise _unserved(evidence, version, exchange, response)
-    if (
-        not scripted(evidence)
-        and group != "signature"
-        and (forged := evidence.exchanges.get(label(version, group, "forged")))
-    ):
-        answer = forged.response
-        if answer and marked(answer, marker):
-            raise Untestable("a payment that nobody signed is served as well: this facilitator says yes to everything")
+    unsigned = evidence.exchanges.get(label(version, group, UNSIGNED))
+    if unsigned and unsigned.response and marked(unsigned.response, marker) and group != "signature":
+        raise Untestable("a payment that nobody signed is served as well: this facilitator says yes to everything")
     return exchange
 
 
@@ -175,3 +172,38 @@ def charges_nothing(paid: Paid) -> bool:
 def unserved(evidence: Evidence, here: str) -> bool:
     """Whether the answer called ``here`` holds nothing that is paid for."""
     return not served(evidence, here)
+
+
+def met(evidence: Evidence, group: str, *names: str) -> Iterator[tuple[str, Exchange, Paid]]:
+    """The attempts, of these names if there are any, whose fault the target met, or that asked the facilitator nothing.
+
+    Inapplicable where the target asked it nothing to which it could have answered so.
+    """
+    kinds = set()
+    found = False
+    for version, name, exchange in attempts(evidence, group):
+        if names and name not in names:
+            continue
+        paid = paid_for(exchange)
+        kinds |= {fault.partition("/")[0] for fault in paid.faults}
+        if not paid.calls or any(f"{call.kind}/{call.fault}" in paid.faults for call in paid.calls):
+            found = True
+            yield label(version, group, name), exchange, paid
+    if not found:
+        reason = f"the target never asked the facilitator to {' or to '.join(sorted(kinds))}"
+        raise Inapplicable(reason)
+
+
+def settled(evidence: Evidence) -> Iterator[tuple[int, Exchange]]:
+    """The good payments that were served and settled; Untestable where one was served without."""
+    found = False
+    for version, exchange in controls(evidence, "good"):
+        if paid_for(exchange).settled:
+            found = True
+            yield version, exchange
+        elif not charges_nothing(paid_for(exchange)):
+            reason = f"version {version}: a good payment is served without a settlement"
+            raise Untestable(reason, cause="x402.settlement.served-is-settled")
+    if not found:
+        reason = "nothing is charged here (scheme upto), so that nothing is settled"
+        raise Inapplicable(reason)

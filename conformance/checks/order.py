@@ -2,12 +2,13 @@
 
 from collections.abc import Container, Iterator
 
-from conformance.attempts import GOOD, label, order_of, promptly, watched
+from conformance.attempts import GOOD, label
 from conformance.checks import check
 from conformance.checks.opening import attempts, charges_nothing, controls, paid_for, served, versions
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import unpaid
+from conformance.occasions import order_of, promptly, watched
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.paid import Paid
 from conformance.protocols.x402.payment import Flow

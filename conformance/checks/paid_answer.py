@@ -2,12 +2,13 @@
 
 import re
 
-from conformance.attempts import GOOD, after_paid, cross_origin_paid, good, kept_of, label
+from conformance.attempts import GOOD, good, kept_of, label
 from conformance.checks import check
 from conformance.checks.opening import PLAIN_NO, attempts, controls, paid_for, served
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import unpaid
+from conformance.occasions import after_paid, cross_origin_paid
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Entitlement
 from conformance.protocols import x402

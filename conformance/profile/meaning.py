@@ -24,6 +24,9 @@ _FAMILIES = ("paywall", "credits", "decline")
 # Claimed class -> the part of a profile without which nothing can show it.
 _PARTS = {"idempotency": "idempotency", "flows": "flow", "openapi": "openapi"}
 
+# They come with a payment, whatever is served.
+_PROTOCOL_FIELDS = {"payment-required", "payment-response", "x-payment-response", "payment-signature", "x-payment"}
+
 _IDENTITY = "[identity.NAME] table"
 
 
@@ -44,6 +47,7 @@ def contradictions(document: dict[str, Any]) -> Iterator[Fault]:
     yield from _twice(document)
     yield from _references(document)
     yield from _placeholders(document)
+    yield from _proofs(document)
     for at in _URLS:
         if isinstance(url := value_at(document, at), str) and re.match(r"[^/]*//[^/?#]*@", url):
             yield Fault(at=at, says='holds a user name or password; take it out and send { env = "NAME" } in a header')
@@ -138,6 +142,19 @@ def _reference(name: object, known: Collection[str], at: At, what: str) -> Itera
         listed = ", ".join(sorted(known)) or "none"
         hint = did_you_mean(name, known)
         yield Fault(at=at, says=f"is {_quoted(name)}, and there is no {what} of this name; {hint}known are: {listed}")
+
+
+def _proofs(document: dict[str, Any]) -> Iterator[Fault]:
+    """Markers and witnesses that would show nothing."""
+    for i, endpoint in _entries(document, "endpoint"):
+        marker, witness = endpoint.get("marker"), endpoint.get("witness")
+        header = marker.get("header") if isinstance(marker, dict) else None
+        if isinstance(header, str) and header.lower() in _PROTOCOL_FIELDS:
+            says = f"is {_quoted(header)}, which says nothing of what is served; name a field of the paid answer itself"
+            yield Fault(at=("endpoint", i, "marker", "header"), says=says)
+        if isinstance(witness, dict) and "log" in witness and value_at(document, ("target", "start")) is None:
+            says = "counts lines in the log of a target that we start, and there is no [target.start]; add one"
+            yield Fault(at=("endpoint", i, "witness", "log"), says=says)
 
 
 def _placeholders(document: dict[str, Any]) -> Iterator[Fault]:

@@ -1,0 +1,95 @@
+"""Checks of class ``x402/settlement`` on a handler that fails or is slow."""
+
+from collections.abc import Iterator
+
+from conformance.attempts import GOOD, kept_of, label
+from conformance.checks import check
+from conformance.checks.opening import (
+    attempts,
+    opened,
+    paid_for,
+    served,
+)
+from conformance.checks.receipt import receipt_of
+from conformance.evidence import Evidence
+from conformance.exchange import Exchange
+from conformance.gather import unpaid
+from conformance.occasions import failing, slow_and_brief
+from conformance.outcome import Inapplicable, Untestable, Violation
+from conformance.paid import Paid
+from conformance.protocols.x402.receipt import RECEIPT
+
+
+@check("x402.settlement.failed-handler", unpaid, failing)
+def test_failed_handler(evidence: Evidence) -> None:
+    for here, paid in _failures(evidence, {"authorization"}):
+        if paid.charged:
+            raise Violation(
+                expected="no charge for a handler that fails",
+                received=f"{evidence.response(here).shown()}, charged",
+                at=f"version {paid.version}, after {paid.story}",
+                exchange=here,
+            )
+
+
+def _failures(evidence: Evidence, flows: set[str]) -> Iterator[tuple[str, Paid]]:
+    """The paid requests whose handler failed, in the flows that are asked for."""
+    found = False
+    for exchange in _failed(evidence):
+        paid = paid_for(exchange)
+        if paid.flow in flows:
+            found = True
+            yield label(paid.version, "failing", "boom"), paid
+    if not found:
+        reason = f"nothing here is offered in flow {' or '.join(sorted(flows))}"
+        raise Inapplicable(reason)
+
+
+def _failed(evidence: Evidence) -> Iterator[Exchange]:
+    for version, name, exchange in kept_of(evidence.exchanges, "failing"):
+        if name == GOOD or (exchange.failure and exchange.failure.kind == "unpayable"):
+            continue
+        response = evidence.response(label(version, "failing", name))
+        if response.status < 400:
+            reason = f"the request that fails by the profile (endpoint.failing) is answered {response.shown()}"
+            raise Untestable(reason)
+        if not paid_for(exchange).calls:
+            reason = f"the request that fails by the profile is answered {response.shown()} before anything is asked"
+            raise Untestable(reason)
+        if not any(call.good for call in paid_for(exchange).calls):
+            story = paid_for(exchange).story
+            reason = f"the payment for the request that fails by the profile is not good ({story}): no handler ran"
+            raise Untestable(reason)
+        yield exchange
+
+
+@check("x402.settlement.charged-failure-receipt", unpaid, failing)
+def test_charged_failure_receipt(evidence: Evidence) -> None:
+    for here, paid in _failures(evidence, {"upfront", "escrow"}):
+        if paid.settled:
+            receipt = receipt_of(evidence.response(here), paid.version, here)
+            if receipt.success is not True:
+                raise Violation(
+                    expected="success true: it was charged",
+                    received=f"success {receipt.document.get('success')!r}",
+                    at=RECEIPT[paid.version],
+                    exchange=here,
+                )
+
+
+@check("x402.settlement.expired-meanwhile", unpaid, slow_and_brief)
+def test_expired_meanwhile(evidence: Evidence) -> None:
+    for version, name, exchange in attempts(evidence, "brief"):
+        here, paid = label(version, "brief", name), paid_for(exchange)
+        where = served(evidence, here)
+        if where and not paid.settled:
+            raise opened(evidence, here, exchange, where)
+        if where and exchange.took < _SLOW:
+            reason = (
+                f"the slow request (endpoint.slow) took {exchange.took:.1f} s: it takes 2 s for a payment to expire"
+            )
+            raise Untestable(reason)
+
+
+_SLOW = 1.8
+"""Seconds: what is quicker is not slow."""
