@@ -312,3 +312,9 @@ def test_a_log_of_nobody_is_no_witness(tmp_path: Path) -> None:
     """Lines are counted only in the log of a target that we start."""
     (found,) = refused(tmp_path, GOOD + 'witness = { log = "served" }\n')
     assert found.endswith("counts lines in the log of a target that we start, and there is no [target.start]; add one")
+
+
+def test_a_witness_counts_in_one_way(tmp_path: Path) -> None:
+    """Of two numbers nobody could say which is meant."""
+    (found,) = refused(tmp_path, GOOD + 'witness = { path = "/stats", pointer = "/n", header = "X-N" }\n')
+    assert found.endswith("counts in 2 ways (pointer, header); keep one")

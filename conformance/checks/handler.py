@@ -47,7 +47,9 @@ def _failures(evidence: Evidence, flows: set[str]) -> Iterator[tuple[str, Paid]]
 
 def _failed(evidence: Evidence) -> Iterator[Exchange]:
     for version, name, exchange in kept_of(evidence.exchanges, "failing"):
-        if name == GOOD or (exchange.failure and exchange.failure.kind == "unpayable"):
+        if exchange.failure and exchange.failure.kind == "unpayable":
+            raise Untestable(f"version {version}: {exchange.failure.detail}")
+        if name == GOOD:
             continue
         response = evidence.response(label(version, "failing", name))
         if response.status < 400:

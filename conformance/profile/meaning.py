@@ -152,6 +152,10 @@ def _proofs(document: dict[str, Any]) -> Iterator[Fault]:
         if isinstance(header, str) and header.lower() in _PROTOCOL_FIELDS:
             says = f"is {_quoted(header)}, which says nothing of what is served; name a field of the paid answer itself"
             yield Fault(at=("endpoint", i, "marker", "header"), says=says)
+        counts = [key for key in ("pointer", "header", "log") if isinstance(witness, dict) and key in witness]
+        if len(counts) > 1:
+            says = f"counts in {len(counts)} ways ({', '.join(counts)}); keep one"
+            yield Fault(at=("endpoint", i, "witness"), says=says)
         if isinstance(witness, dict) and "log" in witness and value_at(document, ("target", "start")) is None:
             says = "counts lines in the log of a target that we start, and there is no [target.start]; add one"
             yield Fault(at=("endpoint", i, "witness", "log"), says=says)
