@@ -91,8 +91,8 @@ class BoundedTransport:
         """The answer to ``request``, whose fields go out as given; ``within`` seconds for all, its content included.
 
         Where a connection that had been kept open breaks before the first byte of the answer, the server has closed it
-        in the same moment: with ``again``, the request is then sent once more (RFC 9112 section 9.3.1). Close the
-        answer after use. What goes wrong is raised as httpcore and h11 raise it.
+        in the same moment: with ``again``, the request is then sent once more (RFC 9112 section 9.3.1). What may not be
+        sent twice goes over a connection of its own, which nobody had the time to close. Close the answer after use. What goes wrong is raised as httpcore and h11 raise it.
         """
         self._attempt.ends = time.monotonic() + within
         url = httpcore.URL(
@@ -102,6 +102,8 @@ class BoundedTransport:
             target=request.url.raw_path,
         )
         self._attempt.dialled = self._attempt.heard = False
+        if not again:
+            self._pool.close()
         try:
             return self._once(request, url)
         except (httpcore.NetworkError, httpcore.RemoteProtocolError):

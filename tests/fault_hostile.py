@@ -164,10 +164,12 @@ HOSTILE: tuple[PaidFault, ...] = (
         goods=V1,
     ),
     fault(
-        "who pays badly is forbidden",
+        "who pays badly is told 200",
         "x402.guard.refusal-status",
+        "x402.guard.twins",
         "x402.settlement.failure-is-402",
-        change=of_payments(lambda _, answer: setattr(answer, "status", 403), 402),
+        "x402.settlement.no-with-400",
+        change=of_payments(lambda _, answer: setattr(answer, "status", 200), 402),
         goods=V2,
     ),
     fault(

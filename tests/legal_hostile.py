@@ -66,6 +66,12 @@ LEGAL_HOSTILE: tuple[PaidLegal, ...] = (
         change=of_payments(lambda _, answer: setattr(answer, "status", 402), 400),
     ),
     legal(
+        "a malformed payment is content that cannot be processed",
+        "x402.guard.refusal-status: 422 for a malformed payment",
+        change=of_payments(lambda _, answer: setattr(answer, "status", 422), 400),
+        goods=V2,
+    ),
+    legal(
         "a long payment is refused for its length",
         "x402.guard.huge: 400, 402, 413, 414 or 431",
         change=of_payments(_by_its_length, 400, 402),

@@ -1,6 +1,7 @@
 """The tables of shops, judged by two processes ahead of the tests that ask: a run takes seconds, most of them waiting."""
 
 import atexit
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -29,7 +30,7 @@ LEGAL: tuple[PaidLegal, ...] = (*LEGAL_GUARD, *LEGAL_SETTLEMENT, *LEGAL_ORDER)
 NOTED = frozenset({"x402.guard.long-window", "x402.guard.resource"})
 """Requirements of level MAY that the sandbox does not keep either."""
 
-_SECONDS = 300
+_SECONDS = 1500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ Ask = Callable[[PaidFault | PaidLegal], Judgement]
 
 @contextmanager
 def ahead(names: Iterable[str]) -> Iterator[Ask]:
-    """Begins to judge the entries called ``names``; gives what waits for the judgement of one, 300 s at most."""
+    """Begins to judge the entries called ``names``; gives what waits for the judgement of one, 25 minutes at most."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         turns: dict[str, Future[Judgement]] = {name: pool.submit(_judged, name) for name in names}
         try:
@@ -100,6 +101,8 @@ def _judged(name: str) -> Judgement:
 @cache
 def _own() -> tuple[Shop, str, facilitator.Running]:
     """The shop of this process, open until it ends."""
+    # Whatever other test is under way comes first.
+    os.nice(10)
     # A process that judges prints nothing: its lines would stand between those of the tests.
     sys.stdout = sys.stderr
     stack = ExitStack()

@@ -1,24 +1,13 @@
 """Each shop of the tables turns red what its entry says and nothing else; a correct one turns red nothing."""
 
-from collections.abc import Iterator
-
 import pytest
 from judging import PAID, judged_paid
 from paid_fault import EVERY, PaidFault, PaidLegal
 from shop import shop
-from shops import FAULTS, LEGAL, NOTED, Judgement, ahead, summed
+from shops import FAULTS, LEGAL, NOTED, Judgement, summed
 
 from conformance import catalogue
 from conformance.outcome import Outcome, Verdict
-
-
-@pytest.fixture(scope="module")
-def judgement(request: pytest.FixtureRequest) -> Iterator[object]:
-    """What waits for the judgement of an entry, of all that this session asks for."""
-    chosen = [item for item in request.session.items if item.path == request.path and isinstance(item, pytest.Function)]
-    calls = [item.callspec for item in chosen if hasattr(item, "callspec")]
-    with ahead(entry.name for call in calls for entry in call.params.values()) as ask:
-        yield ask
 
 
 def a_name(entry: PaidFault | PaidLegal) -> str:

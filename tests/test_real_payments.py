@@ -22,7 +22,7 @@ edition = "2026.11"
 [target]
 name = "Weather"
 base_url = "{url}"
-timeout = 6.0
+timeout = 4.0
 [facilitator]
 listen = "127.0.0.1:{port}"
 [claims]

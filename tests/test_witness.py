@@ -107,7 +107,6 @@ def _running_once(brought: Brought, answer: Answer) -> None:
         ({"path": "/nowhere", "pointer": "/n"}, None, "the witness reads no whole number: /nowhere, /n"),
         ({"path": "/stats", "pointer": "/handled"}, None, "the witness reads no whole number: /stats, /handled"),
         ({"path": "/stats", "header": "Handled"}, None, "reads no whole number: /stats, the header Handled"),
-        ({"log": "handler runs"}, None, "the target is none that we started: there is no log to read"),
         ({"path": "/stats", "pointer": "/handled/weather"}, _counting(), "the witness moves while nothing is asked"),
         ({"path": "/stats", "pointer": "/handled/weather"}, _standing, "does not move for a good payment"),
     ],

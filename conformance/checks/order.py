@@ -31,9 +31,7 @@ def _unread(evidence: Evidence) -> str:
     if witness is None:
         return "the profile names no witness"
     if witness.log:
-        return (
-            f"the witness {witness.log!r} is in a log, and the target is none that we started: there is no log to read"
-        )
+        return f"the witness {witness.log!r} is in a log that cannot be read"
     place = f"the header {witness.header}" if witness.header else witness.pointer
     return f"the witness reads no whole number: {witness.path}, {place}"
 
