@@ -166,6 +166,8 @@ HOSTILE: tuple[PaidFault, ...] = (
     fault(
         "who pays badly is told 200",
         "x402.guard.refusal-status",
+        "x402.guard.hostile-json",
+        "x402.guard.huge",
         "x402.guard.twins",
         "x402.settlement.failure-is-402",
         "x402.settlement.no-with-400",
