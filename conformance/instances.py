@@ -21,7 +21,7 @@ CHANGED = "changed"
 STARTS = ("redirect", "error-text", "hang", "no-kinds", "not-json")
 """How ``/supported`` answers while an instance starts."""
 
-_HOLD = 2.0
+_HOLD = 1.0
 """Seconds for which a facilitator hangs at a start."""
 
 _UNREADY = 2.0

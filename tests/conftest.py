@@ -6,6 +6,12 @@ import pytest
 from shops import ahead
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts last what is judged meanwhile, in whatever order the others are."""
+    items.sort(key=lambda item: item.path.name == "test_paid_faults.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def judgement(request: pytest.FixtureRequest) -> Iterator[object]:
     """What waits for the judgement of an entry, of all that this session asks for; begun before the first test."""

@@ -26,7 +26,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _PAYMENT = {1: "x-payment", 2: "payment-signature"}
 
 
-def app(public_url: str, facilitator: str = "", patience: float = 2.0, goods: Sequence[Good] = GOODS) -> Starlette:
+def app(public_url: str, facilitator: str = "", patience: float = 1.5, goods: Sequence[Good] = GOODS) -> Starlette:
     """The sandbox as an ASGI application that is reached at ``public_url``, without a slash at the end.
 
     ``facilitator`` is the base URL of an x402 facilitator, which has ``patience`` seconds for an answer; without one,

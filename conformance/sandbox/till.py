@@ -57,7 +57,7 @@ class Till:
 
     facilitator: str
     public_url: str
-    patience: float = 2.0
+    patience: float = 1.5
     """Seconds for one call to the facilitator, whatever it drips."""
     _claimed: set[tuple[str, ...]] = field(default_factory=set)
     _trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
