@@ -1,12 +1,11 @@
 """What checks pay: each gather sends good payments, and then payments that ought to open nothing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from conformance.exchange import Exchange
 from conformance.gather import spoken, unpaid
 from conformance.probe import Carry, Probe
-from conformance.protocols.x402 import hostile
 from conformance.purse import Order, Unpayable
 
 __all__ = [
@@ -101,7 +100,7 @@ def faults(group: str, *names: str, raw: bool = False) -> Attempts:
     return Attempts(group=group, orders={n: Order(version=0, faults=(n,)) for n in names}, raw=raw)
 
 
-def hostiles(group: str, names: Sequence[str]) -> Attempts:
+def hostiles(group: str, names: Iterable[str]) -> Attempts:
     """Payment fields of the hostile kinds ``names``."""
     return Attempts(group=group, orders={n: Order(version=0, hostile=n) for n in names})
 
@@ -153,9 +152,3 @@ def kept_of(exchanges: Mapping[str, Exchange], group: str) -> Iterator[tuple[int
         version, _, found = head.partition(" ")
         if colon and found == group and version in {"v1", "v2"}:
             yield int(version[1:]), name, exchange
-
-
-HOSTILE = tuple(hostile.HOSTILE)
-INJECTING = tuple(hostile.INJECTING)
-HUGE = tuple(hostile.HUGE)
-JUNK = tuple(hostile.JUNK)

@@ -116,7 +116,8 @@ class Probe:
         """Sends the endpoint's request with the payment of ``order``, and keeps it as ``label``.
 
         ``carry`` says where the payment travels, if not in the field of its version; ``watched``, whether the witness
-        is read before and after; ``raw`` as in ``ask``. Where the payment cannot be made, the exchange is a failure that says why.
+        is read before and after; ``raw`` as in ``ask``. Where the payment cannot be made, the exchange is a failure that
+        says why.
         """
         try:
             made = self._made(order)

@@ -33,36 +33,36 @@ def test_failed_handler(evidence: Evidence) -> None:
 
 
 def _failures(evidence: Evidence, flows: set[str]) -> Iterator[tuple[str, Paid]]:
-    """The paid requests whose handler failed, in the flows that are asked for."""
+    """The paid requests whose handler failed, in the flows that are asked for; what cannot be said, is said last."""
     found = False
-    for exchange in _failed(evidence):
-        paid = paid_for(exchange)
-        if paid.flow in flows:
+    doubts = []
+    for version, name, exchange in kept_of(evidence.exchanges, "failing"):
+        if name == GOOD:
+            continue
+        here = label(version, "failing", name)
+        if why := _unshown(evidence, version, here, exchange):
+            doubts.append(Untestable(why))
+        elif (paid := paid_for(exchange)).flow in flows:
             found = True
-            yield label(paid.version, "failing", "boom"), paid
+            yield here, paid
+    if doubts:
+        raise doubts[0]
     if not found:
         reason = f"nothing here is offered in flow {' or '.join(sorted(flows))}"
         raise Inapplicable(reason)
 
 
-def _failed(evidence: Evidence) -> Iterator[Exchange]:
-    for version, name, exchange in kept_of(evidence.exchanges, "failing"):
-        if exchange.failure and exchange.failure.kind == "unpayable":
-            raise Untestable(f"version {version}: {exchange.failure.detail}")
-        if name == GOOD:
-            continue
-        response = evidence.response(label(version, "failing", name))
-        if response.status < 400:
-            reason = f"the request that fails by the profile (endpoint.failing) is answered {response.shown()}"
-            raise Untestable(reason)
-        if not paid_for(exchange).calls:
-            reason = f"the request that fails by the profile is answered {response.shown()} before anything is asked"
-            raise Untestable(reason)
-        if not any(call.good for call in paid_for(exchange).calls):
-            story = paid_for(exchange).story
-            reason = f"the payment for the request that fails by the profile is not good ({story}): no handler ran"
-            raise Untestable(reason)
-        yield exchange
+def _unshown(evidence: Evidence, version: int, here: str, exchange: Exchange) -> str:
+    """Why a request shows nothing of a handler that fails; empty when it does."""
+    if exchange.failure and exchange.failure.kind == "unpayable":
+        return f"version {version}: {exchange.failure.detail}"
+    response, paid = evidence.response(here), paid_for(exchange)
+    asked = f"the request that fails by the profile (endpoint.failing) is answered {response.shown()}"
+    if response.status < 400:
+        return asked
+    if not paid.calls:
+        return f"{asked} before anything is asked"
+    return "" if any(call.good for call in paid.calls) else f"{asked}: its payment is not good ({paid.story})"
 
 
 @check("x402.settlement.charged-failure-receipt", unpaid, failing)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from conformance.attempts import HOSTILE, HUGE, INJECTING, JUNK, OWN_FIELD, broken, hostiles, label, sound
+from conformance.attempts import OWN_FIELD, broken, hostiles, label, sound
 from conformance.checks import check
 from conformance.checks.leak import TRACES, strings
 from conformance.checks.opening import attempts, opened, paid_for, refuses, served, versions
@@ -13,7 +13,7 @@ from conformance.gather import unpaid
 from conformance.occasions import forged_elsewhere, pairs
 from conformance.outcome import Inapplicable, Violation
 from conformance.protocols import x402
-from conformance.protocols.x402.hostile import INJECTED
+from conformance.protocols.x402.hostile import HOSTILE, HUGE, INJECTED, INJECTING, JUNK
 from conformance.protocols.x402.receipt import receipts
 from conformance.protocols.x402.recipes import sentence
 

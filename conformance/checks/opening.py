@@ -24,7 +24,6 @@ __all__ = [
     "scripted",
     "served",
     "settled",
-    "unserved",
 ]
 
 PLAIN_NO = faults("no", "verify/no", "settle/no", "verify/no-with-400", "settle/no-with-400")
@@ -167,11 +166,6 @@ def charges_nothing(paid: Paid) -> bool:
     """Whether a payment of scheme upto was verified and nothing was settled: its charge may be 0."""
     verified = any(call.confirmed for call in paid.asked("verify"))
     return paid.scheme == "upto" and verified and not list(paid.asked("settle"))
-
-
-def unserved(evidence: Evidence, here: str) -> bool:
-    """Whether the answer called ``here`` holds nothing that is paid for."""
-    return not served(evidence, here)
 
 
 def met(evidence: Evidence, group: str, *names: str) -> Iterator[tuple[str, Exchange, Paid]]:

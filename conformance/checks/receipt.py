@@ -11,7 +11,6 @@ from conformance.checks.opening import (
     paid_for,
     served,
     settled,
-    versions,
 )
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
@@ -146,19 +145,20 @@ def test_receipt_is_true(evidence: Evidence) -> None:
 
 @check("x402.settlement.own-transaction", unpaid, burst)
 def test_own_transaction(evidence: Evidence) -> None:
-    for version in versions(evidence):
-        seen: dict[str, str] = {}
-        for of, name, exchange in attempts(evidence, "burst"):
-            values = exchange.response.values(RECEIPT[version]) if exchange.response and of == version else ()
-            transaction = _transaction(values[0], version) if values else ""
-            if transaction and transaction in seen:
-                raise Violation(
-                    expected="a transaction for each payment",
-                    received=f"{transaction} in two receipts",
-                    at=f"version {version}, payments {seen[transaction]} and {name} of a burst",
-                    exchange=label(version, "burst", name),
-                )
-            seen[transaction] = name
+    seen: dict[str, str] = {}
+    for version, name, exchange in attempts(evidence, "burst"):
+        here = label(version, "burst", name)
+        values = exchange.response.values(RECEIPT[version]) if exchange.response else ()
+        transaction = _transaction(values[0], version) if values else ""
+        if transaction in seen:
+            raise Violation(
+                expected="a transaction for each payment",
+                received=f"{transaction} in two receipts",
+                at=f"{seen[transaction]} and {here}",
+                exchange=here,
+            )
+        if transaction:
+            seen[transaction] = here
 
 
 def _transaction(value: str, version: int) -> str:
