@@ -233,7 +233,9 @@ _FORGED = Order(version=0, recipe="signer-other")
 
 forged_elsewhere = Attempts(
     group="elsewhere",
-    orders=dict.fromkeys((OWN_FIELD, "query", "cookie", "body", "torn body", "beside junk", "other field"), _FORGED),
+    orders=dict.fromkeys((OWN_FIELD, "query", "cookie", "body", "torn body", "beside junk", "other field"), _FORGED)
+    # What an endpoint no longer speaks, or never said that it speaks, may open it all the same.
+    | {"other version": Order(version=0, recipe="forged-in-the-other-shape")},
     carry={
         "query": _in_query,
         "cookie": _in_cookie,
@@ -241,5 +243,6 @@ forged_elsewhere = Attempts(
         "torn body": _with_torn_body,
         "beside junk": _beside_junk,
         "other field": _as_the_other,
+        "other version": _as_the_other,
     },
 )

@@ -10,12 +10,12 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Failure, Request
 from conformance.paid import NOTHING
-from conformance.profile import Endpoint, Profile
+from conformance.profile import Endpoint, Entitlement, Profile
 from conformance.protocols import x402
 from conformance.purse import Made, Order, Purse, Unpayable
 from conformance.wire import Wire
 
-__all__ = ["Carry", "Changes", "Gather", "Probe", "request_to", "value_at"]
+__all__ = ["Carry", "Changes", "Gather", "Probe", "means_429", "request_to", "value_at"]
 
 USER_AGENT = "pytest-402/0.1 (+conformance run)"
 
@@ -61,8 +61,12 @@ class Probe:
     _gathered: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _known: bool = False
     """Whether it is known which facilitator the target asks here."""
+    _looked: bool = False
+    """Whether it is known that a payment opens one answer only, or that it does not."""
     _elsewhere: str = ""
-    """Why nothing is paid here: the target asks another facilitator."""
+    """Why nothing is paid here: the target asks another facilitator, or is open."""
+    _open: str = ""
+    """Why nothing is asked here any more: one payment opened it to whoever comes from us."""
 
     def at(self, endpoint: Endpoint) -> "Probe":
         """A probe of an endpoint of the same target, which has asked nothing yet."""
@@ -95,11 +99,14 @@ class Probe:
         """Sends the endpoint's request, with ``changes`` as for ``request_to``, and keeps it as ``label``."""
         request = request_to(self.profile, self.endpoint, **changes)
         account = self.endpoint.name if self.endpoint else ""
+        if self._open:
+            self.kept[label] = Exchange(request=request, failure=Failure(kind="unpayable", detail=self._open))
+            return self.kept[label]
         with self.purse.alone():
             if raw:
                 exchange = self.wire.send_raw(request, account=account)
             else:
-                exchange = self.wire.send(request, account=account, back_off=not self._means_429())
+                exchange = self.wire.send(request, account=account, back_off=not means_429(self.profile, self.endpoint))
         self.kept[label] = exchange
         return exchange
 
@@ -135,6 +142,7 @@ class Probe:
         self._watched(label, replace(exchange, paid=self.purse.followed(made)), before, after)
         if carry is None and order == Order(version=order.version, way=order.way):
             self._doubt(label, order)
+            self._look_whether_open(label, order)
         return self.kept[label]
 
     def _made(self, order: Order) -> Made:
@@ -163,6 +171,26 @@ class Probe:
                 "our facilitator is asked about neither: the target uses another one, and not {facilitator}"
             )
             self.kept[label] = replace(exchange, failure=Failure(kind="unpayable", detail=self._elsewhere))
+
+    def _look_whether_open(self, label: str, order: Order) -> None:
+        """Asks without payment, once a good one was served, where the profile says that it opens more than one answer.
+
+        Whoever is known by an address or an account is served whatever is paid: from then on no answer shows anything,
+        and the payment called ``label`` counts as none.
+        """
+        exchange = self.kept[label]
+        once = self.endpoint is None or self.endpoint.entitlement == Entitlement.ONCE
+        if self._looked or once or exchange.failure or not exchange.response or exchange.response.status >= 400:
+            return
+        self._looked = True
+        closed = self.kept["unpaid"].response if "unpaid" in self.kept else None
+        plain = self.ask(f"v{order.version} of a stranger: unpaid").response
+        if self.endpoint and plain and plain.status < 400 and closed and closed.status >= 400:
+            self._open = self._elsewhere = (
+                f"a good payment opens this endpoint to every request of ours (entitlement {self.endpoint.entitlement}): "
+                f"without payment it is answered {closed.shown()} before, {plain.shown()} after"
+            )
+            self.kept[label] = replace(exchange, failure=Failure(kind="unpayable", detail=self._open))
 
     def pay_together(self, orders: Mapping[str, Order]) -> None:
         """Sends one request for each of ``orders`` at the same time, and keeps each under its label."""
@@ -235,10 +263,12 @@ class Probe:
             raise Unpayable(reason)
         return found
 
-    def _means_429(self) -> bool:
-        if self.endpoint is None:
-            return False
-        return any(429 in a.status for a in self.profile.answers if a.name in self.endpoint.answers)
+
+def means_429(profile: Profile, endpoint: Endpoint | None) -> bool:
+    """Whether a 429 of ``endpoint`` is a refusal that the profile declares, and not one to be waited out."""
+    if endpoint is None:
+        return False
+    return any(429 in answer.status for answer in profile.answers if answer.name in endpoint.answers)
 
 
 def request_to(

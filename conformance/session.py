@@ -8,19 +8,21 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import hypothesis.configuration
 import pytest
 
 from conformance import catalogue, collect, facilitator, known, options, profile, run, target
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome
-from conformance.probe import request_to
+from conformance.probe import means_429, request_to
 from conformance.profile import Environment, FacilitatorMode, Profile, ProfileError
 from conformance.purse import Means, Purse, own_payer
 from conformance.redaction import Redactor
@@ -179,8 +181,9 @@ class Session:
         """Asks the first endpoint's request; why the target is not there, or an empty string."""
         if self._run is None:
             return ""
-        wire = self._run.wire
-        self._sanity[when] = wire.send(request_to(self._profile, self._profile.endpoints[0]))
+        first = self._profile.endpoints[0]
+        back_off = not means_429(self._profile, first)
+        self._sanity[when] = self._run.wire.send(request_to(self._profile, first), back_off=back_off)
         return document.doubt(self._sanity)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -301,7 +304,7 @@ class Session:
             rows=self._rows,
             results=self._results,
             sanity=self._sanity,
-            reservations=[*filter(None, [interrupted, broken, down, ended]), *self._taints],
+            reservations=[*filter(None, [interrupted, broken, down, ended, self._charged_late()]), *self._taints],
             failures=self._failures,
             began=self._began,
             command=self._process.command if self._process else "",
@@ -311,6 +314,28 @@ class Session:
                 document.write(self._report, Path(path))
             except OSError as error:
                 self._unwritten = f"--conformance-report={path}: the report could not be written: {error.strerror}"
+
+    def _charged_late(self) -> str:
+        """That payments which were refused, and not charged then, were charged after all; empty where none was."""
+        if self._facilitator is None:
+            return ""
+        # A payer may have paid more than once by then: what was seen at the last of them counts.
+        seen: dict[str, int] = {}
+        excused = set()
+        for exchange in self._exchanges.values():
+            if not (paid := exchange.paid) or not paid.version:
+                continue
+            seen[paid.payer.lower()] = max(seen.get(paid.payer.lower(), 0), sum(call.moved for call in paid.calls))
+            # Who hung up, or asked a facilitator that was out of order, may not know what became of it.
+            if paid.faults or exchange.response is None or exchange.response.status < 400:
+                excused.add(paid.payer.lower())
+        try:
+            calls = self._facilitator.control.calls()
+        except (OSError, ValueError, httpx.HTTPError) as error:
+            return f"the facilitator could not be asked at the end what was charged ({type(error).__name__})"
+        moved = Counter(call.payer for call in calls if call.outcome and call.outcome.moved)
+        late = [payer for payer, times in moved.items() if payer in seen.keys() - excused and times > seen[payer]]
+        return f"payments were charged after they had been refused: {len(late)} of them, by {late[0]}" if late else ""
 
     def _settle(self) -> None:
         """The exit status: ours where pytest's would speak of tests, and never 0 for a run without a verdict."""

@@ -16,12 +16,23 @@ V2 = ("/weather",)
 POSTED = ("/report",)
 
 _LONG = 9000
+_REFUSED = (
+    *("amount", "domain", "expired", "funds", "members", "nonce", "not-yet-valid"),
+    *("own-price", "own-terms", "payee", "signature"),
+)
+"""Requirements of class x402/guard that an answer of status 402 shows to hold, and one of status 200 does not."""
 _MINE = {1: "x-payment", 2: "payment-signature"}
 
 
 def _trusts_what_it_cannot_read(brought: Brought) -> bool:
     """Logs that the payment could not be read, and goes on."""
     return bool(brought.version) and not is_strict(brought.value)
+
+
+def _shaped_as(version: int, brought: Brought) -> bool:
+    """Whether a payment is in the field of a version, and looks like one of it."""
+    payment = brought.payment
+    return brought.version == version == payment.get("x402Version") and bool(authorization(payment))
 
 
 def _fails(_: Brought, answer: Answer) -> None:
@@ -173,6 +184,14 @@ HOSTILE: tuple[PaidFault, ...] = (
         "x402.settlement.no-with-400",
         change=of_payments(lambda _, answer: setattr(answer, "status", 200), 402),
         goods=V2,
+        # What such an answer holds may be what is sold, in other words than the marker's.
+        untestable=(
+            *(f"x402.guard.{name}" for name in _REFUSED),
+            "x402.settlement.facilitator-without-verdict",
+            "x402.settlement.pending",
+            "x402.settlement.settle-no",
+            "x402.settlement.verify-no",
+        ),
     ),
     fault(
         "an exception is told to whoever pays",
@@ -215,6 +234,12 @@ HOSTILE: tuple[PaidFault, ...] = (
         "the field of the other version opens unread",
         "x402.guard.both-versions",
         opens=lambda brought: bool(brought.get(_MINE[1 if brought.path == "/weather" else 2])),
+    ),
+    fault(
+        "a version that it does not offer opens unverified",
+        "x402.guard.both-versions",
+        opens=lambda brought: _shaped_as(1, brought),
+        goods=V2,
     ),
     fault(
         "a payment in the query opens unread",

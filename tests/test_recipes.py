@@ -35,7 +35,7 @@ OWN_OFFERS = {
     "own-offer-asset": {("accepted", "asset")},
     "own-offer-network": {("accepted", "network")},
 }
-WHOLE = {"shape-of-the-other-version"}
+WHOLE = {"shape-of-the-other-version", "forged-in-the-other-shape"}
 # A signature of something else, under an authorization that stays as it is.
 SIGNATURE_ALONE = {"asset-other", "chain-other", "domain-name-other", "domain-version-other", "signer-other"}
 

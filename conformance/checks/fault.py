@@ -3,7 +3,7 @@
 from conformance.attempts import GOOD, Attempts, faults, good, label
 from conformance.checks import check
 from conformance.checks.leak import strings
-from conformance.checks.opening import PLAIN_NO, controls, met, opened, paid_for, served
+from conformance.checks.opening import PLAIN_NO, controls, doubt, met, opened, paid_for, served
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facilitator import SECRETS, SIDECHANNEL
@@ -35,18 +35,20 @@ _aside = _both("aside", "extension-responses")
 
 def _fails_closed(evidence: Evidence, group: str) -> None:
     """Holds when nothing was served that was not, in the end, settled and said to be."""
-    doubt: Untestable | None = None
+    doubts: list[Untestable] = []
     for here, exchange, paid in met(evidence, group):
         try:
             _answer(evidence, here)
             where = served(evidence, here)
+            if not paid.settled:
+                doubt(evidence, here)
         except Untestable as found:
-            doubt = found
+            doubts.append(found)
             continue
         if where and not paid.settled:
             raise opened(evidence, here, exchange, where)
-    if doubt:
-        raise doubt
+    if doubts:
+        raise doubts[-1]
 
 
 def _answer(evidence: Evidence, here: str) -> Response:

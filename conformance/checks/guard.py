@@ -168,12 +168,8 @@ def _dynamic(evidence: Evidence, *path: str) -> bool:
 
 @check("x402.guard.amount", unpaid, broken("amount", "value-lower", "value-higher"))
 def test_amount(evidence: Evidence) -> None:
-    for version, name, exchange in attempts(evidence, "amount"):
-        # By Permit2 no more than is asked is transferred.
-        over = name == "value-higher" and _permit2(evidence, exchange)
-        here = label(version, "amount", name)
-        if not over and (where := served(evidence, here)):
-            raise opened(evidence, here, exchange, where)
+    # By Permit2 no more than is asked is transferred.
+    refuses(evidence, "amount", legal=lambda name, paid: name == "value-higher" and _permit2(evidence, paid))
 
 
 def _permit2(evidence: Evidence, exchange: Exchange) -> bool:
@@ -216,11 +212,8 @@ def test_domain(evidence: Evidence) -> None:
 
 @check("x402.guard.expired", unpaid, broken("expired", "expired", "expiring"))
 def test_expired(evidence: Evidence) -> None:
-    for version, name, exchange in attempts(evidence, "expired"):
-        here = label(version, "expired", name)
-        # Three seconds are enough for a facilitator that is quicker than ours.
-        if not (name == "expiring" and not scripted(evidence)) and (where := served(evidence, here)):
-            raise opened(evidence, here, exchange, where)
+    # Three seconds are enough for a facilitator that is quicker than ours.
+    refuses(evidence, "expired", legal=lambda name, _: name == "expiring" and not scripted(evidence))
 
 
 @check("x402.guard.not-yet-valid", unpaid, broken("not yet valid", "not-yet-valid"))

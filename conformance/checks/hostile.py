@@ -54,10 +54,7 @@ _version = broken(
 @check("x402.guard.version", unpaid, _version)
 def test_version(evidence: Evidence) -> None:
     spoken = {f"version-{version}" for version in versions(evidence)}
-    for version, name, exchange in attempts(evidence, "version"):
-        here = label(version, "version", name)
-        if name not in spoken and (where := served(evidence, here)):
-            raise opened(evidence, here, exchange, where)
+    refuses(evidence, "version", legal=lambda name, _: name in spoken)
 
 
 _no_number = broken("no number", "version-text", "version-null", "version-absent")
@@ -286,7 +283,7 @@ def test_two_payments(evidence: Evidence) -> None:
 
 @check("x402.guard.both-versions", unpaid, forged_elsewhere)
 def test_both_versions(evidence: Evidence) -> None:
-    _forged_in(evidence, {"beside junk", "other field"})
+    _forged_in(evidence, {"beside junk", "other field", "other version"})
 
 
 @check("x402.guard.header-only", unpaid, forged_elsewhere)
@@ -297,7 +294,8 @@ def test_header_only(evidence: Evidence) -> None:
 def _forged_in(evidence: Evidence, places: set[str]) -> None:
     for version, name, exchange in attempts(evidence, "elsewhere"):
         here = label(version, "elsewhere", name)
-        if exchange.failure and exchange.failure.kind in _HANGS_UP:
+        # Fields that are too long for us may be short enough for another client: that is no refusal.
+        if exchange.failure and exchange.failure.kind in _HANGS_UP - {"header-limit"}:
             continue
         # Who takes a forged payment where it belongs as well does not look at signatures: another requirement says so.
         if name in places and (where := served(evidence, here)) and not served(evidence, _own(version)):

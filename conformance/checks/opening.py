@@ -1,6 +1,7 @@
 """What a payment opened: the words in which checks of payments are written. No check stands here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from conformance.attempts import GOOD, UNSIGNED, faults, kept_of, label
 from conformance.checks.leak import marked
@@ -10,6 +11,8 @@ from conformance.gather import spoken
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.paid import Paid
 from conformance.profile import FacilitatorMode, Marker
+from conformance.protocols import x402
+from conformance.protocols.x402.receipt import RECEIPT
 from conformance.protocols.x402.recipes import sentence
 
 __all__ = [
@@ -17,6 +20,7 @@ __all__ = [
     "attempts",
     "charges_nothing",
     "controls",
+    "doubt",
     "met",
     "opened",
     "paid_for",
@@ -50,8 +54,48 @@ def _marker(evidence: Evidence) -> Marker:
 
 
 def served(evidence: Evidence, here: str) -> str:
-    """Where the marker stands in the answer called ``here``; empty when it does not. Unanswered without an answer."""
-    return marked(evidence.response(here), _marker(evidence))
+    """Where the marker stands in the answer called ``here``; empty when it does not. Unanswered without an answer.
+
+    An answer that holds the body of the good payment beside it holds what is sold, also where the marker is elsewhere.
+    """
+    response = evidence.response(here)
+    return marked(response, _marker(evidence)) or ("the body" if _same_body(evidence, here, response) else "")
+
+
+def _same_body(evidence: Evidence, here: str, response: Response) -> bool:
+    control = f"{here.partition(': ')[0]}: {GOOD}"
+    kept = evidence.exchanges.get(control)
+    if here == control or kept is None or kept.response is None or not marked(kept.response, _marker(evidence)):
+        return False
+    plain = evidence.response("unpaid")
+    sold = len(kept.response.body) >= _CONTENT and not _holds(plain, kept.response)
+    return sold and _holds(response, kept.response)
+
+
+def _holds(response: Response, sold: Response) -> bool:
+    """Whether one body is the other, or a JSON object with all the members of the other."""
+    found, wanted = response.json_or_none(), sold.json_or_none()
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return all(key in found and found[key] == value for key, value in wanted.items())
+    return response.body == sold.body
+
+
+_CONTENT = 16
+"""Bytes: what is shorter may well be the same by chance, as ``{}`` and ``ok`` are."""
+
+
+_LATER = 202
+
+
+def doubt(evidence: Evidence, here: str) -> None:
+    """Raises Untestable for an answer of success without the marker, to a payment that ought to have opened nothing."""
+    response = evidence.response(here)
+    kept = evidence.exchanges.get(f"{here.partition(': ')[0]}: {GOOD}")
+    # Accepted for later is no success yet, unless that is how this target serves.
+    later = response.status == _LATER and not (kept and kept.response and kept.response.status == _LATER)
+    if 200 <= response.status < 300 and not later and not served(evidence, here):
+        reason = f"a payment that ought to open nothing is answered {response.shown()}, without the marker"
+        raise Untestable(f"{reason} {_marker(evidence).value!r}: what it holds in its place may be what is sold")
 
 
 def paid_for(exchange: Exchange) -> Paid:
@@ -110,10 +154,18 @@ def _control(evidence: Evidence, version: int, group: str) -> Exchange:
         raise Untestable(f"the marker {marker.value!r} stands in {where} of the unpaid answer too: it proves nothing")
     if not marked(response, marker):
         raise _unserved(evidence, version, exchange, response)
+    if not marked(_without_receipt(response), marker):
+        raise Untestable(f"the marker {marker.value!r} stands in the receipt alone: it says nothing of what is served")
     unsigned = evidence.exchanges.get(label(version, group, UNSIGNED))
     if unsigned and unsigned.response and marked(unsigned.response, marker) and group != "signature":
         raise Untestable("a payment that nobody signed is served as well: this facilitator says yes to everything")
     return exchange
+
+
+def _without_receipt(response: Response) -> Response:
+    """The answer without the fields that come with a payment, whatever is served."""
+    own = {x402.CHALLENGE.lower(), *(name.lower() for name in RECEIPT.values())}
+    return replace(response, headers=tuple(field for field in response.headers if field[0].lower() not in own))
 
 
 def _unserved(evidence: Evidence, version: int, exchange: Exchange, response: Response) -> Untestable:
@@ -139,12 +191,18 @@ TURNED_AWAY = {401, 402, 403}
 """What nobody is answered who has just paid."""
 
 
-def refuses(evidence: Evidence, group: str) -> None:
-    """Holds when no attempt of a group opened anything."""
+def refuses(evidence: Evidence, group: str, *, legal: Callable[[str, Exchange], bool] = lambda *_: False) -> None:
+    """Holds when no attempt of a group opened anything, but for those that are ``legal`` by name and exchange."""
+    refused = []
     for version, name, exchange in attempts(evidence, group):
         here = label(version, group, name)
+        if legal(name, exchange):
+            continue
         if where := served(evidence, here):
             raise opened(evidence, here, exchange, where)
+        refused.append(here)
+    for here in refused:
+        doubt(evidence, here)
 
 
 def opened(evidence: Evidence, here: str, exchange: Exchange, where: str) -> Violation:

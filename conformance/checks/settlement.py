@@ -7,6 +7,7 @@ from conformance.checks.opening import (
     attempts,
     charges_nothing,
     controls,
+    doubt,
     met,
     opened,
     paid_for,
@@ -46,6 +47,7 @@ def _asked_first(evidence: Evidence, exchange: Exchange, here: str) -> None:
 
 @check("x402.settlement.verify-no", unpaid, PLAIN_NO)
 def test_verify_no(evidence: Evidence) -> None:
+    refused = []
     for here, exchange, paid in met(evidence, "no", "verify/no", "verify/no-with-400"):
         if where := served(evidence, here):
             raise opened(evidence, here, exchange, where)
@@ -56,14 +58,23 @@ def test_verify_no(evidence: Evidence) -> None:
                 at=f"version {paid.version}",
                 exchange=here,
             )
+        refused.append(here)
+    for here in refused:
+        doubt(evidence, here)
 
 
 @check("x402.settlement.settle-no", unpaid, PLAIN_NO)
 def test_settle_no(evidence: Evidence) -> None:
+    refused = []
     for here, exchange, paid in met(evidence, "no", "settle/no", "settle/no-with-400"):
         # Another facilitator may have said yes.
-        if (where := served(evidence, here)) and not paid.settled:
+        if paid.settled:
+            continue
+        if where := served(evidence, here):
             raise opened(evidence, here, exchange, where)
+        refused.append(here)
+    for here in refused:
+        doubt(evidence, here)
 
 
 _ONCE = Order(version=0, faults=("settle/pending",), times=1)
@@ -74,9 +85,15 @@ _pending = Attempts(group="pending", orders={**_lasting, "settle/pending, once":
 
 @check("x402.settlement.pending", unpaid, _pending)
 def test_pending(evidence: Evidence) -> None:
+    refused = []
     for here, exchange, paid in met(evidence, "pending", *_pending.orders):
-        if (where := served(evidence, here)) and not paid.settled:
+        if paid.settled:
+            continue
+        if where := served(evidence, here):
             raise opened(evidence, here, exchange, where)
+        refused.append(here)
+    for here in refused:
+        doubt(evidence, here)
 
 
 @check("x402.settlement.settles-once", unpaid, _good)

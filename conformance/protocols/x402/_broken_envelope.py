@@ -14,10 +14,11 @@ from conformance.protocols.x402.recipe import (
     in_offer_and_authorization,
     lookalike,
     set_at,
+    stranger,
     value_at,
     written,
 )
-from conformance.protocols.x402.signing import Payer
+from conformance.protocols.x402.signing import Payer, sign
 
 __all__ = ["RECIPES"]
 
@@ -242,6 +243,14 @@ _VERSIONS = (
         ids=("S-MAL-06",),
         breaks="The payment has the shape of the other version, in the field of this one.",
         apply=_other_shape,
+    ),
+    Recipe(
+        name="forged-in-the-other-shape",
+        ids=("S-MAL-12",),
+        breaks="Somebody else signed than the one who is to pay, and the payment has the shape of the other version.",
+        apply=lambda p, payer, now: set_at(
+            _other_shape(p, payer, now), ("payload", "signature"), sign(p.typed, stranger(payer).key)
+        ),
     ),
 )
 
