@@ -1,8 +1,11 @@
-"""``python -m conformance``: the sandbox and the facilitator by hand, and the catalogue as a table."""
+"""``python -m conformance``: judge a recorded answer, the sandbox and the facilitator by hand, the catalogue as a table."""
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 __all__: list[str] = []
 
@@ -15,6 +18,16 @@ def main() -> None:
     sandbox.add_argument("--port", type=int, default=4020, help="default: 4020")
     facilitator = commands.add_parser("facilitator", help="serve the scripted facilitator until interrupted")
     facilitator.add_argument("--listen", default="127.0.0.1:4402", metavar="HOST:PORT", help="default: 127.0.0.1:4402")
+    judging = commands.add_parser(
+        "judge", help="judge a recorded answer: exit 0 clean, 1 with findings, 4 when file or profile cannot be read"
+    )
+    judging.add_argument(
+        "file", type=Path, metavar="FILE", help="JSON {status, headers, body}, HAR, or what curl -i prints"
+    )
+    judging.add_argument(
+        "--profile", default="auto", metavar="NAME|PATH|auto", help="default: the one that reads it best"
+    )
+    judging.add_argument("--json", action="store_true", help="print {family, profile, facts, findings}")
     commands.add_parser("catalogue", help="print every requirement, its check, or why it is excluded")
     given = parser.parse_args()
     if given.command == "sandbox":
@@ -25,8 +38,27 @@ def main() -> None:
         from conformance.facilitator import serve as serve_facilitator  # noqa: PLC0415 - as above
 
         serve_facilitator(given.listen)
+    elif given.command == "judge":
+        sys.exit(_judge(given.file, given.profile, as_json=given.json))
     else:
         sys.stdout.writelines(f"{line}\n" for line in _catalogue())
+
+
+def _judge(file: Path, name: str, *, as_json: bool) -> int:
+    from conformance import judge, recorded  # noqa: PLC0415 - as above
+    from conformance.profile import ProfileError  # noqa: PLC0415 - as above
+
+    try:
+        judged = [judge.judge(r, name, cwd=Path.cwd(), environ=os.environ) for r in recorded.read(file)]
+    except (recorded.Unreadable, ProfileError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 4
+    if as_json:
+        told = [one.to_json() for one in judged]
+        sys.stdout.write(json.dumps(told[0] if len(told) == 1 else told, indent=2, ensure_ascii=True) + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for one in judged for line in one.story())
+    return 1 if any(one.findings for one in judged) else 0
 
 
 def _catalogue() -> Iterator[str]:

@@ -1,9 +1,12 @@
 """What checks ask: each gather sends its requests once, and every check that names it sees the answers."""
 
+import re
+from html import unescape
 from urllib.parse import urlsplit
 
-from conformance.exchange import Response
+from conformance.exchange import Exchange, Response
 from conformance.fields import links, resolved
+from conformance.page import HTML, Action, Page
 from conformance.probe import Probe, request_to
 from conformance.profile import Endpoint
 from conformance.protocols import x402
@@ -16,17 +19,26 @@ __all__ = [
     "ORIGIN",
     "OTHER_ORIGIN",
     "STRANGERS",
+    "accepts_json",
     "again",
     "as_browser",
+    "as_search_engine",
+    "behind",
+    "call_to_action",
     "conditional",
+    "crawled",
     "cross_origin",
+    "expected_identities",
+    "followed",
     "free_paths",
     "head",
     "linked",
     "loopback",
+    "mapped",
     "markup_in_query",
     "no_accept",
     "origin",
+    "outage",
     "paid",
     "plain_http",
     "preflight",
@@ -35,6 +47,7 @@ __all__ = [
     "strangers",
     "unknown_path",
     "unpaid",
+    "whole_pages",
 ]
 
 ORIGIN = "https://shop.example"
@@ -49,6 +62,13 @@ STRANGERS = {
     "go": "Go-http-client/2.0",
     "chrome": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
 }
+# A search engine is known by its address; whoever comes from another one and calls himself so is nobody.
+_SEARCH_ENGINE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+_MAPPED = 20
+_LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[)?\s*([^<>\s\]]{1,2048})")
+_BUYS = re.compile(
+    r"(?i)pay|subscri|upgrade|renew|\bbuy|purchase|checkout|billing|pricing|plan|top.?up|join|unlock|member"
+)
 _BROWSER = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -197,3 +217,99 @@ def plain_http(probe: Probe) -> None:
     if parts.scheme == "https" and parts.port in {None, 443} and not loopback(probe.profile.target.base_url):
         url = request_to(probe.profile, probe.profile.endpoints[0]).url
         probe.ask("plain-http", url=f"http://{parts.hostname}{url.partition(parts.netloc)[2]}")
+
+
+def accepts_json(probe: Probe) -> None:
+    """The plain request of a client that can read nothing but JSON."""
+    probe.ask("accepts-json", headers={"Accept": "application/json"})
+
+
+def expected_identities(probe: Probe) -> None:
+    """The plain request of each identity of which the profile says how it is answered."""
+    for name, identity in probe.profile.identities.items():
+        if identity.expect:
+            probe.ask(f"identity {name}", identity=name)
+
+
+def outage(probe: Probe) -> None:
+    """The request that makes the provider of payments fail, where no payment goes along with it."""
+    endpoint = probe.endpoint
+    if endpoint and endpoint.protocol is None and (how := endpoint.failing):
+        probe.ask("outage", path=how.path or "", query=how.query, headers=how.headers)
+
+
+def behind(probe: Probe) -> None:
+    """The same request to the service behind the target, if the profile names one."""
+    if probe.endpoint and probe.profile.target.backend:
+        same = request_to(probe.profile.at(probe.profile.target.backend), probe.endpoint)
+        probe.ask("backend", method=same.method, url=same.url, headers=dict(same.headers), body=same.body)
+
+
+def call_to_action(response: Response) -> Action | None:
+    """What a person who wants to pay would follow: the first thing on a page that speaks of it, else the first."""
+    found = [action for action in Page.of(response).actions() if action.text]
+    return next((a for a in found if _BUYS.search(a.text) or _BUYS.search(a.target)), found[0] if found else None)
+
+
+def followed(probe: Probe) -> None:
+    """Where the page for browsers sends a person, as far as that lies on the target or its helpers."""
+    probe.gather(as_browser)
+    exchange = probe.kept["browser"]
+    if exchange.response is None or exchange.response.media_type() not in HTML:
+        return
+    action = call_to_action(exchange.response)
+    if action and (url := resolved(exchange.request.url, action.target)) and _may_ask(probe, url):
+        probe.ask("action", method="GET", url=url, headers=_own_fields(probe, exchange, url))
+
+
+def _may_ask(probe: Probe, url: str) -> bool:
+    return url.startswith(("http://", "https://")) and urlsplit(url).netloc in probe.wire.hosts
+
+
+def _own_fields(probe: Probe, exchange: Exchange, url: str) -> dict[str, str]:
+    """A browser's fields, with those of the target where ``url`` is on it."""
+    own = urlsplit(url).netloc == urlsplit(exchange.request.url).netloc
+    return {**(probe.profile.target.headers if own else {}), **_BROWSER}
+
+
+def crawled(probe: Probe) -> None:
+    """The paths that search engines are meant to index, asked by a GET of nobody in particular."""
+    for path in probe.profile.crawl.paths if probe.profile.crawl else ():
+        probe.ask(f"crawl {path}", path=path)
+
+
+def as_search_engine(probe: Probe) -> None:
+    """The paths of which a part is paid, asked by somebody who only says that he is a search engine."""
+    for path in probe.profile.crawl.paywalled if probe.profile.crawl else ():
+        probe.ask(f"search {path}", path=path, headers={"User-Agent": _SEARCH_ENGINE})
+
+
+def whole_pages(probe: Probe) -> None:
+    """The paths of which a part is paid, asked by who has paid, if the profile names anybody."""
+    known = [e for e in probe.profile.endpoints if e.paid_identity]
+    for path in probe.profile.crawl.paywalled if probe.profile.crawl else ():
+        who = next((e.paid_identity for e in known if e.path == path), known[0].paid_identity if known else None)
+        if who:
+            probe.ask(f"whole {path}", path=path, identity=who)
+
+
+def mapped(probe: Probe) -> None:
+    """What sitemap.xml lists on the target's own origin, at most 20 of it; paths that are to be crawled come first."""
+    probe.gather(free_paths)
+    found = probe.kept.get("free /sitemap.xml")
+    if found is None or found.response is None or found.response.status != 200:
+        return
+    base = urlsplit(found.request.url)
+    listed = dict.fromkeys(map(unescape, _LOCATION.findall(found.response.text())))
+    own = [url for url in listed if _origin_of(url) == (base.scheme, base.netloc)]
+    paths = probe.profile.crawl.paths if probe.profile.crawl else ()
+    for url in sorted(own, key=lambda url: urlsplit(url).path not in paths)[:_MAPPED]:
+        probe.ask(f"mapped {url}", url=url, headers=probe.profile.target.headers)
+
+
+def _origin_of(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ("", "")
+    return (parts.scheme, parts.netloc)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import html
+import json
 import re
 from array import array
 from bisect import bisect_right
@@ -313,6 +314,8 @@ def _plainly(value: str) -> set[bytes]:
 
 def _coded(value: str) -> Iterator[bytes]:
     yield quote_plus(value, errors="surrogatepass").lower().encode()
+    # What itself holds a percent-escape is not found in layers that take both escapes away at once.
+    yield json.dumps(value)[1:-1].lower().encode()
     for raw in _bytes_of(value):
         yield raw.decode("latin-1").encode().lower()
         yield quote_from_bytes(raw, safe="").lower().encode()

@@ -15,7 +15,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.outcome import Finding, Inapplicable, Outcome, Unanswered, Untestable, Violation
 from conformance.probe import Probe
-from conformance.profile import Endpoint, Environment, FacilitatorMode, Profile
+from conformance.profile import Endpoint, Environment, FacilitatorMode, Family, Profile
 from conformance.purse import Purse
 from conformance.wire import Wire
 
@@ -127,10 +127,12 @@ def concerned(cls: str, endpoint: Endpoint, profile: Profile) -> bool:
     own = [answer for answer in profile.answers if answer.name in endpoint.answers]
     if cls.startswith("x402/"):
         return endpoint.protocol == "x402"
+    if cls == "crawl":
+        return profile.crawl is not None
     if cls in CLASS_OF_FAMILY:
         return any(answer.family == cls for answer in own)
-    # The HTTP rows speak of 402; a refusal declared as 403, 429, 401 or 200 is none of their business.
-    return endpoint.protocol is not None or any(402 in answer.status for answer in own)
+    # What a browser makes of a 402; a refusal declared as 403, 429, 401 or 200 is none of its business.
+    return endpoint.protocol is not None or any(cls == "http" or 402 in answer.status for answer in own)
 
 
 def _places(requirement: Requirement, profile: Profile) -> Iterator[str]:
@@ -156,10 +158,18 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
         "witness": "" if endpoint and endpoint.witness else f"the profile names no witness for {name}",
         "restart": _no_restart(profile),
         "terms": "" if endpoint and endpoint.terms else f"the profile states no terms for {name}",
-        "marker": "" if endpoint and endpoint.marker else f"the profile names no marker for {name}",
+        "marker": ""
+        if endpoint and (endpoint.marker or _declines(endpoint, profile))
+        else f"the profile names no marker for {name}",
     }
     needs = sorted(row.requirement.needs)
     return {need: why for need in needs if (why := told.get(need, f"this version has no means for {need}"))}
+
+
+def _declines(endpoint: Endpoint, profile: Profile) -> bool:
+    """Whether all that is refused here is a payment: that buys nothing which could be given away."""
+    families = {answer.family for answer in profile.answers if answer.name in endpoint.answers}
+    return endpoint.protocol is None and families == {Family.DECLINE}
 
 
 def _paid(profile: Profile) -> bool:

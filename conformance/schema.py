@@ -59,8 +59,12 @@ def named(name: str) -> dict[str, Any]:
 
 @cache
 def validator(name: str) -> Any:
-    """A validator for the schema called ``name``; references resolve within our own schemas only."""
-    return _Validator(named(name), registry=_registry())
+    """A validator for the schema called ``name``, or for its part behind a ``#``, a JSON Pointer.
+
+    References resolve within our own schemas only.
+    """
+    schema = {"$ref": URN + name} if "#" in name else named(name)
+    return _Validator(schema, registry=_registry())
 
 
 def violations(instance: object, schema: dict[str, Any]) -> Iterator[ValidationError]:
@@ -82,7 +86,7 @@ def violations(instance: object, schema: dict[str, Any]) -> Iterator[ValidationE
     bounded: Any = validators.extend(  # type: ignore[no-untyped-call]
         Draft202012Validator, {"$ref": reference, "$dynamicRef": reference}
     )
-    errors: Iterator[ValidationError] = bounded(_without_patterns(schema), registry=Registry()).iter_errors(instance)
+    errors: Iterator[ValidationError] = bounded(_without_patterns(schema), registry=_registry()).iter_errors(instance)
     return errors
 
 
@@ -136,9 +140,13 @@ def _registry() -> Registry[Any]:
 
 
 def _retrieve(uri: str) -> Resource[Any]:
-    if not uri.startswith(URN):
-        raise NoSuchResource(ref=uri)  # type: ignore[call-arg]
-    return Resource.from_contents(named(uri.removeprefix(URN)))
+    name = uri.removeprefix(URN)
+    try:
+        if not uri.startswith(URN) or not re.fullmatch(r"[a-z0-9]+([/-][a-z0-9]+)*", name):
+            raise NoSuchResource(ref=uri)  # type: ignore[call-arg]
+        return Resource.from_contents(named(name))
+    except FileNotFoundError:
+        raise NoSuchResource(ref=uri) from None  # type: ignore[call-arg]
 
 
 def _leaves(error: ValidationError) -> Iterator[Problem]:

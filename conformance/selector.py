@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import jmespath
+import soupsieve
 from jmespath.exceptions import JMESPathError
 
 from conformance.schema import shown
@@ -19,6 +20,7 @@ __all__ = [
     "JmesPath",
     "Link",
     "Map",
+    "Member",
     "Pointer",
     "Prose",
     "Scalar",
@@ -34,10 +36,12 @@ Scalar: TypeAlias = str | int | float | bool
 
 # A pointer must start with a slash or be empty; "~" only as "~0" or "~1" (RFC 6901, section 3).
 _POINTER = re.compile(r"(/([^~/]|~[01])*)*\Z")
+# What follows a CSS selector where an attribute is meant and not the text.
+_ATTRIBUTE = re.compile(r"(.*\S)\s+@([A-Za-z][A-Za-z0-9-]*)")
 _INDEX = re.compile(r"(0|[1-9][0-9]*)\Z")
 # A longer run of digits is not an index of anything, and int() would take its time over it.
 _LONGEST_INDEX = 10
-_PREFIXES = ("jmespath", "header", "link", "css", "text")
+_PREFIXES = ("jmespath", "member", "header", "link", "css", "text")
 _TABLES = {
     "first": ({"first"}, set[str]()),
     "map": ({"map", "to"}, {"else"}),
@@ -61,6 +65,13 @@ class JmesPath:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """The value of a member of the JSON body with one of several names, wherever in it: the outermost one counts."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """The value of a header field."""
 
@@ -76,9 +87,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Css:
-    """The text of the first element of an HTML body that a CSS selector matches."""
+    """The text of the first element of an HTML body that a CSS selector matches, or its ``attribute`` if that is named.
+
+    ``css: a.cta @href`` is the attribute href of the first such link.
+    """
 
     selector: str
+    attribute: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +134,7 @@ class Const:
     value: Scalar
 
 
-Selector: TypeAlias = Pointer | JmesPath | Header | Link | Css | Text | First | Map | Prose | Const
+Selector: TypeAlias = Pointer | JmesPath | Member | Header | Link | Css | Text | First | Map | Prose | Const
 
 
 def parse(value: object) -> Selector:
@@ -181,14 +196,27 @@ def _parse_text(text: str) -> Selector:
     match prefix:
         case "jmespath":
             return JmesPath(expression=compiled_expression(rest))
+        case "member":
+            return Member(names=tuple(dict.fromkeys(name.strip() for name in rest.split(",") if name.strip())))
         case "header":
             return Header(name=rest)
         case "link":
             return Link(rel=rest)
         case "css":
-            return Css(selector=rest)
+            return _css(rest)
         case _:
             return Text(pattern=compiled_regex(rest))
+
+
+def _css(text: str) -> Css:
+    found = _ATTRIBUTE.fullmatch(text)
+    selector, attribute = (found[1], found[2].lower()) if found else (text, "")
+    try:
+        soupsieve.compile(selector)
+    except soupsieve.SelectorSyntaxError as error:
+        msg = f"{shown(selector)} is not a CSS selector: {str(error).splitlines()[0]}"
+        raise ValueError(msg) from error
+    return Css(selector=selector, attribute=attribute)
 
 
 def _parse_table(table: Mapping[str, object]) -> Selector:

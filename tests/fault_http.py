@@ -62,6 +62,7 @@ HTTP = (
         refusals(lambda answer: answer.become(402, "Please pay 0.03 USDC.")),
         "x402.offer.one-challenge",
         "http.way-to-pay",
+        "http.accept-json",
         "browser.refusal-names-origin",
         at=PROBLEMS,
     ),

@@ -243,7 +243,13 @@ LEAK = (
         "http.no-paid-content",
         at=("weather",),
     ),
-    fault("the refusal has the paid answer in UTF-16", refusals(_in_utf_16), "http.no-paid-content", at=("weather",)),
+    fault(
+        "the refusal has the paid answer in UTF-16",
+        refusals(_in_utf_16),
+        "http.no-paid-content",
+        "http.body-is-what-it-says",
+        at=("weather",),
+    ),
     fault(
         "the compressed refusal has the paid answer behind its end",
         _in_a_second_member,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fault import Fault
+from fault_body import BODY
 from fault_browser import BROWSER
 from fault_http import HTTP
 from fault_leak import LEAK
@@ -22,7 +23,7 @@ from conformance.outcome import Outcome
 
 __all__ = ["FAULTS", "RECORDED", "Recorded"]
 
-FAULTS: tuple[Fault, ...] = (*HTTP, *LEAK, *BROWSER, *OFFER, *TERMS)
+FAULTS: tuple[Fault, ...] = (*HTTP, *BODY, *LEAK, *BROWSER, *OFFER, *TERMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,5 +108,16 @@ RECORDED = (
         label="unpaid",
         exchange=_over_http(None, Failure(kind="header-limit", detail="longer than 100 KiB")),
         outcome=Outcome.UNMET,
+    ),
+    *(
+        Recorded(
+            name=f"the Content-Length is that of {what}",
+            requirement="http.content-length",
+            base_url="https://api.example.com",
+            label="unpaid",
+            exchange=_over_http(Response(status=402, headers=(("Content-Length", length),), body=b'{"code":"unpaid"}')),
+            outcome=Outcome.VIOLATED,
+        )
+        for what, length in (("another content", "175"), ("no content", "0"))
     ),
 )

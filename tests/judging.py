@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from serving import GOODS, Altered, Change, Relay, relayed, unaltered
+from serving import GOODS, MARKET, Altered, Change, Relay, relayed, unaltered
 from shop import Shop
 
 from conformance import _data, catalogue, checks, facilitator, profile
 from conformance.exchange import Exchange
 from conformance.known import KnownFailures
 from conformance.outcome import Outcome, Verdict
-from conformance.probe import request_to
+from conformance.probe import means_429, request_to
 from conformance.profile import Profile
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
@@ -25,13 +25,28 @@ from conformance.report import document
 from conformance.run import Result, Run, rows
 from conformance.wire import Wire
 
-__all__ = ["PAID", "UNPAID", "Edit", "Judged", "judged", "judged_as", "judged_paid", "sandbox_profile"]
+__all__ = [
+    "FAMILIES",
+    "PAID",
+    "UNPAID",
+    "Edit",
+    "Judged",
+    "judged",
+    "judged_as",
+    "judged_market",
+    "judged_paid",
+    "of_families",
+    "sandbox_profile",
+]
 
 UNPAID = ("http", "browser", "x402/offer")
 """The classes that are judged without a payment."""
 
 PAID = ("x402/guard", "x402/settlement", "x402/order")
 """The classes that take payments."""
+
+FAMILIES = ("paywall", "credits", "decline")
+"""The classes of refusals without any protocol."""
 
 Edit = Callable[[dict[str, Any]], None]
 """What makes a profile different: changes its document in place."""
@@ -70,6 +85,8 @@ def sandbox_profile(base_url: str, edit: Edit | None = None, secrets: Mapping[st
     written["target"] |= {"base_url": base_url, "timeout": 5.0}
     written["endpoint"] = [entry for entry in written["endpoint"] if entry["path"] in GOODS]
     written["claims"] = {"classes": list(UNPAID)}
+    written["identity"] = {name: who for name, who in written["identity"].items() if "expect" not in who}
+    del written["crawl"]
     del written["facilitator"]
     if edit:
         edit(written)
@@ -112,6 +129,7 @@ def judged(
     scored = tuple(row for row in rows(loaded, edition) if row.requirement.id.startswith(tuple(only) or ("",)))
     order = [check.requirement for found in checks.load().values() for check in found]
     first = request_to(loaded, loaded.endpoints[0])
+    back_off = not means_429(loaded, loaded.endpoints[0])
     redactor = Redactor.of(loaded.secrets)
     wire = Wire(
         timeout=loaded.target.timeout,
@@ -123,10 +141,10 @@ def judged(
     purse = Purse(profile=loaded, means=Means(control=control), redactor=redactor, began=wire.began)
     began = time.time()
     try:
-        sanity: dict[str, Exchange] = {"first": wire.send(first)}
+        sanity: dict[str, Exchange] = {"first": wire.send(first, back_off=back_off)}
         run = Run(profile=loaded, edition=edition, wire=wire, purse=purse)
         results = {row.key: run.judge(row) for row in sorted(scored, key=lambda row: order.index(row.requirement.id))}
-        sanity["last"] = wire.send(first)
+        sanity["last"] = wire.send(first, back_off=back_off)
     finally:
         wire.close()
         purse.close()
@@ -173,6 +191,43 @@ def judged_as(
 
     with relayed(here, relay) as before:
         return judged(before, claims=claims, edit=helped, secrets=secrets, examples=examples)
+
+
+def of_families() -> frozenset[str]:
+    """The requirements of the families that a refusal itself is judged by; what a page says has tables of its own."""
+    scored = {id for edition in catalogue.editions().values() for cls in FAMILIES for id in edition.classes[cls]}
+    return frozenset(id for id in scored if not id.startswith("paywall.page-"))
+
+
+def judged_market(
+    server: tuple[Altered, str],
+    *,
+    at: Sequence[str],
+    classes: Sequence[str],
+    change: Change | None = None,
+    edit: Edit | None = None,
+    envelopes: bool = False,
+) -> Judged:
+    """The run of ``classes`` at the endpoints called ``at`` of the sandbox that ask for money without any protocol.
+
+    The rules of the profile name the sandbox's own schemas with ``envelopes`` alone: nearly every fault breaks them.
+    """
+    altered, here = server
+    altered.begin(change or unaltered, MARKET)
+    whole = tomllib.loads((_data.profiles() / "sandbox.toml").read_text("utf-8"))
+
+    def both(written: dict[str, Any]) -> None:
+        written["endpoint"] = [entry for entry in whole["endpoint"] if entry["name"] in at]
+        written["claims"] = {"classes": list(classes)}
+        for rule in written["answer"]:
+            own = rule.pop("schema")
+            if envelopes:
+                rule["schema"] = str((_data.profiles() / own).resolve())
+        if edit:
+            edit(written)
+
+    http = {id for edition in catalogue.editions().values() for id in edition.classes["http"]}
+    return judged(here, edit=both, examples=2, only=(*of_families(), *http))
 
 
 def judged_paid(

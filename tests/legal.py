@@ -7,6 +7,7 @@ server.
 from dataclasses import dataclass
 
 from legal_asking import ASKING
+from legal_body import BODY
 from legal_browser import BROWSER
 from legal_http import HTTP
 from legal_offer import OFFER
@@ -19,7 +20,7 @@ from conformance.exchange import Exchange, Failure, Request, Response
 
 __all__ = ["LEGAL", "RECORDED_LEGAL", "RecordedLegal"]
 
-LEGAL: tuple[Legal, ...] = (*HTTP, *ASKING, *BROWSER, *OFFER, *RESOURCE, *TERMS)
+LEGAL: tuple[Legal, ...] = (*HTTP, *BODY, *ASKING, *BROWSER, *OFFER, *RESOURCE, *TERMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,5 +105,25 @@ RECORDED_LEGAL = (
         base_url="http://api.example.com",
         label="unpaid",
         exchange=_TO_HTTPS,
+    ),
+    *(
+        RecordedLegal(
+            name=f"the content is {how}",
+            allows=f"http.content-length: {phrase}" if phrase else "http.content-length",
+            base_url="https://api.example.com",
+            label="unpaid",
+            exchange=_over_http(Response(status=402, headers=headers, body=b'{"code": "unpaid"}')),
+        )
+        for how, phrase, headers in (
+            ("of no length that is said", "no Content-Length", ()),
+            ("as long as it says", "", (("Content-Length", "18"),)),
+            ("written anew by whoever recorded it", "", (("Content-Length", "17"),)),
+            ("coded", "content that is coded or chunked", (("Content-Encoding", "gzip"), ("Content-Length", "38"))),
+            (
+                "chunked",
+                "content that is coded or chunked",
+                (("Transfer-Encoding", "chunked"), ("Content-Length", "38")),
+            ),
+        )
     ),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 from altering import becomes, browses, field, lacks, preflights, when
 from serving import Answer, Asked, Change, then
-from variant import Legal, both, endpoints, legal, unclaimed
+from variant import Legal, endpoints, legal, unclaimed
 
 __all__ = ["BROWSER"]
 
@@ -39,7 +39,8 @@ def _by_list(asked: Asked, answer: Answer) -> None:
 def _sold_for_credits(written: dict[str, Any]) -> None:
     written["answer"] = [{"name": "broke", "family": "credits", "status": [402]}]
     written["endpoint"][0] |= {"answers": ["broke"]}
-    for member in ("protocol", "versions", "terms"):
+    written["claims"] = {"classes": ["http", "browser"]}
+    for member in ("protocol", "versions", "terms", "failing"):
         del written["endpoint"][0][member]
 
 
@@ -95,7 +96,7 @@ BROWSER: tuple[Legal, ...] = (
         "people are sent where they can pay, by an API that sells for credits",
         when(browses, lambda answer: (answer.become(303), answer.set("Location", "/pay"))[-1]),
         where=("/weather",),
-        edit=both(_sold_for_credits, unclaimed),
+        edit=_sold_for_credits,
     ),
     legal(
         "a private cache may keep it, and it varies",

@@ -8,6 +8,7 @@ from altering import (
     lacks,
     problem,
     readable,
+    when,
 )
 from serving import Answer, Change, decoded, refusals, then
 from variant import Legal, endpoints, legal
@@ -24,6 +25,11 @@ def _paths(*names: str) -> tuple[str, ...]:
 def _bodiless(answer: Answer) -> None:
     answer.body = b""
     answer.drop("content-type")
+
+
+def _to_a_file(answer: Answer) -> None:
+    answer.become(303)
+    answer.set("Location", "/files/sunny")
 
 
 def _says(text: str, media_type: str) -> Change:
@@ -104,6 +110,11 @@ HTTP: tuple[Legal, ...] = (
             field("X-Cashu", "creqApWF0gaNhdGVub3N0cg"),
         ),
         "http.way-to-pay: several protocols in one 402",
+    ),
+    legal(
+        "who has paid is sent to a file, whose name has the marker",
+        when(lambda asked: "sandbox-account" in asked.headers, _to_a_file),
+        edit=endpoints(marker={"re": "/files/sunny"}),
     ),
     legal(
         "it says nothing of caches",

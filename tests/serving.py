@@ -18,6 +18,7 @@ from conformance.sandbox import app
 
 __all__ = [
     "GOODS",
+    "MARKET",
     "Altered",
     "Answer",
     "Asked",
@@ -35,6 +36,9 @@ __all__ = [
 ]
 
 GOODS = ("/weather", "/forecast", "/almanac", "/report")
+
+MARKET = ("/archive", "/translate", "/lookup", "/charges")
+"""Where the sandbox refuses without any protocol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

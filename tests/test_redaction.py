@@ -6,7 +6,7 @@ from time import process_time
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conformance.redaction import Redactor, disarmed, placeholder
@@ -28,6 +28,7 @@ def test_a_placeholder_names_the_variable() -> None:
 
 
 @unhurried
+@example("0000\u00a1%00", "", "")
 @given(secrets, st.text(max_size=10), st.text(max_size=10))
 def test_a_text_is_rid_of_the_secret(secret: str, before: str, after: str) -> None:
     """Plain, percent-encoded, as a form, and escaped for JSON, whatever stands around it."""

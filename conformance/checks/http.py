@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 
 from conformance import fields, schema
 from conformance.checks import check
+from conformance.checks.envelope import rules
 from conformance.evidence import Evidence
 from conformance.exchange import Response
+from conformance.facts import matching
 from conformance.gather import again, as_browser, conditional, linked, loopback, unpaid
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 
@@ -18,6 +20,9 @@ REFUSED = "http.unpaid-is-refused"
 def refusal(evidence: Evidence, label: str = "unpaid") -> Response:
     """The 402 called ``label``; without it there is nothing to say about a 402."""
     response = evidence.response(label)
+    if response.status != 402 and matching(rules(evidence), response):
+        reason = f"the refusal is said by {response.shown()}, as the profile declares, and this is about a 402"
+        raise Inapplicable(reason)
     if response.status != 402:
         reason = f"the unpaid request was answered {response.shown()}, not 402"
         plain = evidence.response("unpaid").status == 402 and label not in {"unpaid", "again"}
@@ -27,18 +32,25 @@ def refusal(evidence: Evidence, label: str = "unpaid") -> Response:
 
 @check("http.unpaid-is-refused", unpaid, again)
 def test_unpaid_is_refused(evidence: Evidence) -> None:
-    declared = {s for a in evidence.profile.answers if a.name in evidence.endpoint.answers for s in a.status}
     for label in ("unpaid", "again"):
         response = evidence.response(label)
+        if matching(rules(evidence), response):
+            continue
         if 200 <= response.status < 300:
             raise Violation(
                 expected="402 Payment Required",
                 received=response.shown(),
                 exchange=label,
-                reason="if some requests are free here, choose an identity that has to pay (endpoint.identity)",
+                reason=_unrefused(evidence),
             )
-        if response.status != 402 and response.status not in declared:
+        if response.status != 402:
             raise unreached(evidence, response, label)
+
+
+def _unrefused(evidence: Evidence) -> str:
+    if declared := rules(evidence):
+        return f"no answer rule of the endpoint ({', '.join(rule.name for rule in declared)}) fits this answer"
+    return "if some requests are free here, choose an identity that has to pay (endpoint.identity)"
 
 
 def unreached(evidence: Evidence, response: Response, label: str) -> Unanswered:

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.checks import check
+from conformance.checks.envelope import rules
 from conformance.checks.http import refusal
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import again, as_browser, cross_origin, no_accept, paid, spoofed_host, strangers, unpaid
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.probe import value_at
-from conformance.profile import Marker, MarkerKind
+from conformance.profile import Family, Marker, MarkerKind
 
 
 @check("http.no-paid-content", unpaid, again, paid)
@@ -24,6 +25,7 @@ def not_served(evidence: Evidence, response: Response, label: str) -> None:
     """Holds when the endpoint's marker is not in an answer; proven only once it was seen in a paid one."""
     marker = evidence.endpoint.marker
     if marker is None:
+        _not_for_a_decline(evidence)
         reason = "the profile names no marker"
         raise Untestable(reason)
     if found := marked(response, marker):
@@ -37,15 +39,24 @@ def not_served(evidence: Evidence, response: Response, label: str) -> None:
             else "the marker was never seen in a paid answer: it may be a marker that fits every answer",
         )
     if "paid" not in evidence.exchanges:
+        _not_for_a_decline(evidence)
         reason = "the marker was never seen in a paid answer: name a paid_identity that gets the protected one, or a [facilitator]"
         raise Untestable(reason) if evidence.claimed("http") else Inapplicable(reason)
     paid_answer = evidence.response("paid")
-    if not 200 <= paid_answer.status < 300:
+    # A paid answer may well send elsewhere, to a file of one's own.
+    if not 200 <= paid_answer.status < 300 and not (paid_answer.status < 400 and marked(paid_answer, marker)):
         reason = f"who pays is answered {paid_answer.shown()}: the marker was never seen in a paid answer"
         raise Untestable(reason)
     if not marked(paid_answer, marker):
         reason = f"the marker {marker.value!r} is not in the paid answer either: it proves nothing"
         raise Untestable(reason)
+
+
+def _not_for_a_decline(evidence: Evidence) -> None:
+    families = {rule.family for rule in rules(evidence)}
+    if evidence.endpoint.protocol is None and families == {Family.DECLINE}:
+        reason = "what is refused here is a payment, which buys nothing that could be given away"
+        raise Inapplicable(reason)
 
 
 def marked(response: Response, marker: Marker) -> str:
@@ -77,6 +88,8 @@ def test_refused_for_everyone(evidence: Evidence) -> None:
 @check("http.refused-under-any-host", unpaid, spoofed_host)
 def test_refused_under_any_host(evidence: Evidence) -> None:
     plain = refusal(evidence)
+    if evidence.endpoint.marker is None:
+        _not_for_a_decline(evidence)
     for label in ("host", "forwarded-host"):
         # Another host may be another site: only the marker tells that it is ours.
         if _told_only_here(evidence, plain, response := evidence.response(label)):

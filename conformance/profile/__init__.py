@@ -1,13 +1,14 @@
 """The profile: the TOML file that describes one target and what its vendor claims."""
 
 from conformance.profile.fault import ProfileError
-from conformance.profile.load import from_document, load
+from conformance.profile.load import from_document, load, load_rules, of_rules
 from conformance.profile.model import (
     Amount,
     Answer,
     Budget,
     Certificate,
     Claims,
+    Crawl,
     Endpoint,
     Facilitator,
     Flow,
@@ -50,6 +51,7 @@ __all__ = [
     "Certificate",
     "Claims",
     "Convention",
+    "Crawl",
     "Endpoint",
     "Entitlement",
     "Environment",
@@ -81,4 +83,6 @@ __all__ = [
     "Witness",
     "from_document",
     "load",
+    "load_rules",
+    "of_rules",
 ]

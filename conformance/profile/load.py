@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from conformance.catalogue import editions
 from conformance.profile.environment import literal_secrets, resolved, scrubbed
 from conformance.profile.fault import Fault, ProfileError
 from conformance.profile.meaning import broken, contradictions, unshowable
@@ -14,7 +15,7 @@ from conformance.profile.refusal import misfits, misspelt_money
 from conformance.profile.source import Source, find, read
 from conformance.profile.structure import structured
 
-__all__ = ["from_document", "load"]
+__all__ = ["from_document", "load", "load_rules", "of_rules"]
 
 
 def load(name: str, *, cwd: Path, environ: Mapping[str, str]) -> Profile:
@@ -35,6 +36,40 @@ def load(name: str, *, cwd: Path, environ: Mapping[str, str]) -> Profile:
         raise ProfileError(_sentences(faults, source, cwd))
     profile = structured(environment.document, path=path, name=path.stem, redacted=environment.redacted)
     return replace(profile, secrets=environment.secrets, origins=_origins(source, environment.origins))
+
+
+def load_rules(name: str, *, cwd: Path, environ: Mapping[str, str]) -> Profile:
+    """What the profile called ``name`` says of refusals, for answers that were recorded: its answer rules alone.
+
+    It may be one that is made to be extended, without target and endpoints. Raises ProfileError as ``load`` does.
+    """
+    cwd = cwd.resolve()
+    path = find(name, cwd)
+    source = read(path, name, cwd)
+    answers = source.document.get("answer", [])
+    environment = resolved({"answer": answers}, environ)
+    document = _of_rules(environment.document["answer"], source.document.get("edition"))
+    if faults := [*environment.faults, *_wrong(document, document)]:
+        lines = (f"{display(path, cwd)}: {keyed(document, fault.at)} {fault.says}" for fault in faults)
+        raise ProfileError("\n".join(dict.fromkeys(map(scrubbed, lines))))
+    return structured(document, path=path, name=path.stem, redacted=document)
+
+
+def of_rules(answers: Collection[dict[str, Any]], *, cwd: Path) -> Profile:
+    """A profile of answer rules alone; without any, that of an endpoint which speaks x402."""
+    document = _of_rules(list(answers), None)
+    return structured(document, path=cwd / "recorded.toml", name="", redacted=document)
+
+
+def _of_rules(answers: Any, edition: object) -> dict[str, Any]:
+    names = [answer["name"] for answer in answers if isinstance(answer, dict) and "name" in answer]
+    shows = {"answers": names} if names else {"protocol": "x402"}
+    return {
+        "edition": edition or max(editions()),
+        "target": {"name": "a recorded answer", "base_url": "http://recorded.invalid"},
+        "answer": answers,
+        "endpoint": [{"name": "recorded", "path": "/", **shows}],
+    }
 
 
 def from_document(document: dict[str, Any], *, path: Path = Path("profile.toml"), name: str = "") -> Profile:

@@ -19,10 +19,10 @@ __all__ = ["broken", "contradictions", "unshowable"]
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _START_PLACEHOLDERS = ("port", "facilitator", "python")
-_URLS: tuple[At, ...] = (("target", "base_url"), ("facilitator", "url"), ("openapi", "url"))
+_URLS: tuple[At, ...] = (("target", "base_url"), ("target", "backend"), ("facilitator", "url"), ("openapi", "url"))
 _FAMILIES = ("paywall", "credits", "decline")
 # Claimed class -> the part of a profile without which nothing can show it.
-_PARTS = {"idempotency": "idempotency", "flows": "flow", "openapi": "openapi"}
+_PARTS = {"idempotency": "idempotency", "flows": "flow", "openapi": "openapi", "crawl": "crawl"}
 
 # They come with a payment, whatever is served.
 _PROTOCOL_FIELDS = {"payment-required", "payment-response", "x-payment-response", "payment-signature", "x-payment"}
@@ -48,6 +48,7 @@ def contradictions(document: dict[str, Any]) -> Iterator[Fault]:
     yield from _references(document)
     yield from _placeholders(document)
     yield from _proofs(document)
+    yield from _expectations(document)
     for at in _URLS:
         if isinstance(url := value_at(document, at), str) and re.match(r"[^/]*//[^/?#]*@", url):
             yield Fault(at=at, says='holds a user name or password; take it out and send { env = "NAME" } in a header')
@@ -159,6 +160,29 @@ def _proofs(document: dict[str, Any]) -> Iterator[Fault]:
         if isinstance(witness, dict) and "log" in witness and value_at(document, ("target", "start")) is None:
             says = "counts lines in the log of a target that we start, and there is no [target.start]; add one"
             yield Fault(at=("endpoint", i, "witness", "log"), says=says)
+
+
+def _expectations(document: dict[str, Any]) -> Iterator[Fault]:
+    """Who is answered as if there were nobody else, and pages that nobody crawls."""
+    table = document.get("identity")
+    for name, identity in table.items() if isinstance(table, dict) else ():
+        expect = identity.get("expect") if isinstance(identity, dict) else None
+        if isinstance(expect, list) and 402 in expect:
+            says = "has 402, and it is for those who are turned away for another reason than money; take it out"
+            yield Fault(at=("identity", name, "expect", expect.index(402)), says=says)
+        for i, endpoint in _entries(document, "endpoint") if expect else ():
+            for key in ("identity", "paid_identity"):
+                if endpoint.get(key) == name:
+                    says = (
+                        f"is {_quoted(name)}, who is always answered otherwise (identity.{name}.expect); name another"
+                    )
+                    yield Fault(at=("endpoint", i, key), says=says)
+    paths, paywalled = (value_at(document, ("crawl", key)) for key in ("paths", "paywalled"))
+    for k, path in enumerate(paywalled if isinstance(paywalled, list) else ()):
+        if isinstance(path, str) and isinstance(paths, list) and path not in paths:
+            yield Fault(
+                at=("crawl", "paywalled", k), says=f"is {_quoted(path)}, which is not in crawl.paths; add it there"
+            )
 
 
 def _placeholders(document: dict[str, Any]) -> Iterator[Fault]:

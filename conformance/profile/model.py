@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from conformance import _data
 from conformance.profile.place import Origin
@@ -27,6 +28,7 @@ __all__ = [
     "Budget",
     "Certificate",
     "Claims",
+    "Crawl",
     "Endpoint",
     "Facilitator",
     "Flow",
@@ -71,7 +73,15 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = 10.0
     helpers: tuple[str, ...] = ()
+    """Hosts that may be contacted beside it, that of ``backend`` included."""
+    backend: str | None = None
+    """The service behind the gateway that it is, asked with the same requests."""
     start: Start | None = None
+
+    def __post_init__(self) -> None:
+        host = urlsplit(self.backend).netloc if self.backend else ""
+        if host and host not in self.helpers:
+            object.__setattr__(self, "helpers", (*self.helpers, host))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +96,8 @@ class Identity:
     """Who is asking: the headers that say so."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    expect: tuple[int, ...] = ()
+    """The statuses with which whoever asks so is answered at every endpoint; empty: nothing is said of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +207,17 @@ class Endpoint:
     answers: tuple[str, ...] = ()
     identity: str = ANONYMOUS
     paid_identity: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crawl:
+    """What search engines are meant to index."""
+
+    paths: tuple[str, ...]
+    paywalled: tuple[str, ...] = ()
+    """Those of ``paths`` of which only a part is to be read without payment."""
+    marker: Marker | None = None
+    """What only the whole of a paywalled page has; beside the markers of endpoints with its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +359,7 @@ class Profile:
     observe: Mapping[str, Observe] = field(default_factory=dict)
     flows: tuple[Flow, ...] = ()
     openapi: OpenApi | None = None
+    crawl: Crawl | None = None
     limits: Limits = field(default_factory=Limits)
     certificate: Certificate | None = None
     document: dict[str, Any] = field(repr=False)

@@ -135,7 +135,7 @@ def _hint(name: str, *folders: Path) -> str:
     stems = sorted({file.stem for folder in folders if folder.is_dir() for file in folder.glob("*.toml")})
     # "acme.known-failures.toml" lies beside a profile and is none.
     names = [stem for stem in stems if not stem.endswith(".known-failures")]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

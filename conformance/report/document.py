@@ -178,7 +178,6 @@ def _unasked(profile: Profile) -> tuple[str, ...]:
         "flow": bool(profile.flows),
         "openapi": profile.openapi is not None,
         "certificate": profile.certificate is not None,
-        "answer": bool(profile.answers),
     }
     return tuple(part for part, given in parts.items() if given)
 

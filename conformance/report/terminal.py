@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from conformance.catalogue import Edition, Requirement, Source
 from conformance.outcome import Outcome, Verdict, printable
-from conformance.profile import FacilitatorMode, Profile
+from conformance.profile import Answer, FacilitatorMode, Profile
 from conformance.report.document import Report, payments
 from conformance.run import Result, lacking
+from conformance.selector import Const, First, Map, Scalar, Selector
 from conformance.target import Process
 
 __all__ = ["header", "last_line", "summary"]
@@ -37,7 +38,34 @@ def last_line(report: Report) -> str:
     more = sum(why != "not claimed" for why in report.unjudged.values())
     classes = ", ".join(report.classes) or "no class"
     told = f"{word}: {counts}; judged {classes}" + (f"; {more} more classes not judged" if more else "")
+    if excused := len({(answer.name, fact) for answer, fact, _ in _excused(report.profile)}):
+        told += f"; {excused} fact{'s' if excused > 1 else ''} of an envelope waived or said by the profile"
     return "; ".join([told, *_wanting(report)])
+
+
+def _excused(profile: Profile) -> Iterator[tuple[Answer, str, str]]:
+    """The facts that an answer rule in use does not ask of the target, and what the profile says in their place."""
+    used = {name for endpoint in profile.endpoints for name in endpoint.answers}
+    for answer in profile.answers:
+        if answer.name in used:
+            yield from ((answer, fact, f"waived: {why}") for fact, why in answer.waive.items())
+            for fact, selector in answer.facts.items():
+                if (own := _own_word(selector)) is not None:
+                    yield answer, fact, f"said by the profile: {own}"
+
+
+def _own_word(selector: Selector) -> Scalar | None:
+    """What the profile says itself in the place of a fact, if only where the target says nothing."""
+    match selector:
+        case Const(value=value):
+            return value
+        case First(selectors=several):
+            return next((own for one in several if (own := _own_word(one)) is not None), None)
+        case Map(selector=inner, to=to, default=default):
+            own = _own_word(inner)
+            return None if own is None else to.get(str(own), default)
+        case _:
+            return None
 
 
 def _wanting(report: Report) -> Iterator[str]:
@@ -188,6 +216,8 @@ def _classes(report: Report) -> Iterator[str]:
         yield from textwrap.wrap(
             f"not judged ({why}): {', '.join(classes)}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False
         )
+    for answer, fact, why in _excused(report.profile):
+        yield from _wrapped("excused", f"{fact} of answer {answer.name}, {why}")
     for reservation in report.reservations:
         yield f"incomplete: {printable(reservation)}"
     for stale in report.stale:

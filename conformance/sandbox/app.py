@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from conformance.sandbox import account
 from conformance.sandbox.price import GOODS, Good
 from conformance.sandbox.refusal import refusal
 from conformance.sandbox.till import Till
@@ -36,7 +37,7 @@ def app(public_url: str, facilitator: str = "", patience: float = 1.5, goods: Se
     till = Till(facilitator=facilitator, public_url=public_url, patience=patience) if facilitator else None
     routes = [Route(good.path, _sold(good, public_url, till, handled), methods=[good.method]) for good in goods]
     routes += [Route("/health", _health), Route("/pay", _pay), Route("/robots.txt", _robots)]
-    routes += [Route("/stats", _stats(handled))]
+    routes += [Route("/stats", _stats(handled)), *account.routes(public_url)]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=["*"],
@@ -63,6 +64,8 @@ def _sold(good: Good, public_url: str, till: Till | None, handled: dict[str, int
         return JSONResponse(good.content, headers={"Cache-Control": "private, no-store"})
 
     async def endpoint(request: Request) -> Response:
+        if unknown := account.turned_away(request):
+            return unknown
         # Accounts have no passwords here: there is nothing to steal.
         if request.headers.get("sandbox-account") == "subscriber":
             return await make(request)

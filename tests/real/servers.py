@@ -1,4 +1,4 @@
-"""Real x402 servers that we did not write, run for as long as a test needs them."""
+"""Real servers that we did not write, run for as long as a test needs them."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ import httpx
 
 from . import environment, supported
 
-__all__ = ["NAMES", "BrokenServerError", "running"]
+__all__ = ["NAMES", "STRIPES", "BrokenServerError", "running"]
 
 _HERE = Path(__file__).resolve().parent
 _PYTHON = MappingProxyType(
@@ -25,11 +25,16 @@ _PYTHON = MappingProxyType(
         "fastapi_v2": "requirements-x402-2.txt",
         "flask_v1": "requirements-x402-1.txt",
         "flask_v2": "requirements-x402-2.txt",
+        "localstripe": "requirements-localstripe.txt",
     }
 )
-_NODE = MappingProxyType({"express_v1": "npm-x402-1", "express_v2": "npm-x402-2"})
-NAMES = (*_PYTHON, *_NODE)
-"""The servers that ``running`` knows, each a script beside this file; they end in the version of x402 that they speak."""
+_NODE = MappingProxyType(
+    {"express_v1": "npm-x402-1", "express_v2": "npm-x402-2", "stripe_stateful_mock": "npm-stripe-stateful-mock"}
+)
+STRIPES = ("localstripe", "stripe_stateful_mock")
+"""Servers that stand in for Stripe, each a script beside this file."""
+NAMES = tuple(name for name in (*_PYTHON, *_NODE) if name not in STRIPES)
+"""Servers that speak x402, each a script beside this file; they end in the version that they speak."""
 
 _START_SECONDS = 60
 _STOP_SECONDS = 10
@@ -41,16 +46,20 @@ class BrokenServerError(Exception):
 
 @contextmanager
 def running(name: str, facilitator_url: str | None = None) -> Iterator[str]:
-    """Run one of ``NAMES`` in its own environment on a free port of 127.0.0.1; gives the base URL once it answers.
+    """Run one of ``NAMES`` or ``STRIPES`` in its own environment; gives the base URL once it answers.
 
-    Without a ``facilitator_url`` it gets a facilitator that only says what it supports.
+    It is on a free port of 127.0.0.1. One that speaks x402 gets a facilitator that only says what it supports, unless
+    there is a ``facilitator_url``.
     Raises BrokenServerError with the end of the server's log when it does not answer within 60 s, and
     environment.BrokenEnvironmentError when its SDK cannot be installed.
     """
     script, command, folder = _command(name)
     port = _free_port()
     base_url = f"http://127.0.0.1:{port}"
-    asked = contextlib.nullcontext(facilitator_url) if facilitator_url else supported.answering()
+    # A Stripe tells everybody who has no key that it is there.
+    ready, status = (f"{base_url}/", 401) if name in STRIPES else (f"{base_url}/health", 200)
+    given = facilitator_url or ("" if name in STRIPES else None)
+    asked = supported.answering() if given is None else contextlib.nullcontext(given)
     with asked as facilitator_at, tempfile.TemporaryFile() as log:
         with script.open("rb") as program:
             process = subprocess.Popen(
@@ -69,13 +78,11 @@ def running(name: str, facilitator_url: str | None = None) -> Iterator[str]:
                 stderr=subprocess.STDOUT,
             )
         try:
-            trouble = _trouble(process, base_url)
+            trouble = _trouble(process, ready, status)
             if trouble:
                 log.seek(0)
                 tail = log.read()[-4000:].decode(errors="replace")
-                message = (
-                    f"{script.name} did not answer {base_url}/health with 200: {trouble}; the end of its log:\n{tail}"
-                )
+                message = f"{script.name} did not answer {ready} with {status}: {trouble}; the end of its log:\n{tail}"
                 raise BrokenServerError(message)
             yield base_url
         finally:
@@ -102,18 +109,18 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _trouble(process: subprocess.Popen[bytes], base_url: str) -> str:
+def _trouble(process: subprocess.Popen[bytes], ready: str, expected: int) -> str:
     # Says why the server is not usable, or nothing once it is.
     deadline = time.monotonic() + _START_SECONDS
     last = "it was never asked"
     with httpx.Client(trust_env=False, timeout=5) as client:
         while time.monotonic() < deadline:
             try:
-                status = client.get(f"{base_url}/health").status_code
+                status = client.get(ready).status_code
             except httpx.TransportError as error:
                 last = repr(error)
             else:
-                if status == httpx.codes.OK:
+                if status == expected:
                     return ""
                 last = f"status {status}"
             try:
