@@ -206,13 +206,22 @@ def _all(selector: Selector, response: Response, name: str) -> Iterator[Fact]:
                     yield replace(fact, value=said["x"], prose=True)
         case Const(value=value):
             yield Fact(value=value, at="")
+        case _:
+            yield from _single(selector, response, name)
+
+
+def _single(selector: Selector, response: Response, name: str) -> Iterator[Fact]:
+    match selector:
         case Member(names=names):
-            members = sorted(
-                _members(response.json_or_none(), names), key=lambda m: (m[0].count("/"), names.index(m[2]))
-            )
-            yield from (
-                Fact(value=value, at=at, part="body") for at, value, _ in members if _suits(name, value, response)
-            )
+            body = response.json_or_none()
+            named = [(place.count("/"), names.index(key), place, v) for place, key, v in _members(body) if key in names]
+            for _, _, place, value in sorted(named, key=lambda found: found[:2]):
+                if _suits(name, value, response):
+                    yield Fact(value=value, at=place, part="body")
+        case JmesPath():
+            if (value := _found(selector, response)) is not None and value != "":
+                place = _standing(response.json_or_none(), value, _places(selector))
+                yield Fact(value=value, at=place, part="body")
         case _:
             value = _found(selector, response)
             if value is not None and value != "":
@@ -221,17 +230,22 @@ def _all(selector: Selector, response: Response, name: str) -> Iterator[Fact]:
                 yield Fact(value=value, at=_places(selector), part=part, prose=isinstance(selector, Text))
 
 
-def _members(document: Any, names: tuple[str, ...], at: str = "", deep: int = 0) -> Iterator[tuple[str, Any, str]]:
-    """Place, value and name of every member that has one of ``names``, down to the fourth level."""
+def _members(document: Any, at: str = "", deep: int = 0) -> Iterator[tuple[str, str, Any]]:
+    """Place, name and value of every member, down to the fourth level."""
     items = (
         document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
     )
     for key, value in list(items)[:_MANY]:
         place = f"{at}{schema.pointer((key,))}"
-        if key in names:
-            yield place, value, str(key)
+        yield place, str(key) if isinstance(document, dict) else "", value
         if deep < _DEEP:
-            yield from _members(value, names, place, deep + 1)
+            yield from _members(value, place, deep + 1)
+
+
+def _standing(document: Any, value: Any, otherwise: str) -> str:
+    """Where the one ``value`` stands that an expression found."""
+    same = (place for place, _, found in _members(document) if type(found) is type(value) and found == value)
+    return next(same, otherwise) if isinstance(value, str | int | float) else otherwise
 
 
 _MANY = 200

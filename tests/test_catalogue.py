@@ -192,3 +192,13 @@ def test_the_catalogue_prints_one_whole_line_per_row(tmp_path: Path) -> None:
     assert [row[0] for row in cells] == list(catalogue.load().requirements)
     assert [row[0] for row in cells if not row[4]] == []
     assert {row[0] for row in cells if row[1] and row[2]} == set(JUDGED)
+
+
+def test_every_row_about_the_market_grew_into_something() -> None:
+    """Each of the 133 sentences on what the market sends is behind a judged row, or behind one that says why not."""
+    counts = {"S0": 36, "S1": 6, "S2": 11, "S3": 40, "S4": 40}
+    sentences = {f"{part}-{number:02}" for part, count in counts.items() for number in range(1, count + 1)}
+    assert len(sentences) == 133
+    assert (
+        sentences - {aka for requirement in catalogue.load().requirements.values() for aka in requirement.aka} == set()
+    )

@@ -3,10 +3,13 @@
 import ast
 import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from sessions import clean_environment
 
 import conformance
 from conformance import catalogue, profile
@@ -106,3 +109,30 @@ def test_ci_runs_the_commands_of_the_readme():
     assert all("\n" not in command for command in commands)
     assert "README.md" in (ROOT / ".ci" / "run").read_text("utf-8")
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_answer_that_the_readme_judges_is_judged_so(tmp_path):
+    """What the README prints for its recorded answer is what the command prints."""
+    shown = next(block for block in re.findall(r"```text\n(.*?)```", README, re.DOTALL) if "$ cat answer.json" in block)
+    recorded, _, told = shown.partition("$ python -m conformance judge answer.json\n")
+    (tmp_path / "answer.json").write_text(recorded.partition("\n")[2])
+    command = [sys.executable, "-m", "conformance", "judge", "answer.json"]
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ran.stdout, ran.returncode) == (told, 1)
+
+
+def test_the_refusals_of_the_readme_load(tmp_path):
+    """The profile that extends a base, and the answer rule of one's own, are accepted as printed."""
+    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    extending, own = (block for block in blocks if "answers = [" in block or "[[answer]]" in block)
+    head, *tables = extending.partition("\n\n")
+    target = 'edition = "2026.11"\n[target]\nname = "x"\nbase_url = "https://x.example"\n'
+    asked = '[[endpoint]]\nname = "y"\npath = "/y"\nanswers = ["broke"]\n'
+    (tmp_path / "extending.toml").write_text(f"{head}\n{target}{''.join(tables)}")
+    (tmp_path / "own.toml").write_text(f"{target}{own}{asked}")
+    environ = {"SUBSCRIBER_TOKEN": "of a subscriber"}
+    loaded = [profile.load(f"{name}.toml", cwd=tmp_path, environ=environ) for name in ("extending", "own")]
+    assert [answer.name for answer in loaded[0].answers] == ["paywall", "credits", "decline"]
+    assert loaded[1].answers[0].waive

@@ -339,3 +339,38 @@ def test_an_offer_is_judged_as_one(tmp_path: Path) -> None:
     came = judged(tmp_path, {"status": 402, "headers": _JSON, "body": body})
     assert came.family == "offer"
     assert "x402.offer.required-members" in {row.id for row, _, _ in came.findings}
+
+
+_UNKNOWN = """\
+edition = "2026.11"
+extends = "base-error-object"
+
+[[answer]]
+name = "decline"
+family = "decline"
+status = [400]
+when = { jmespath = "error.step == 'payment_authorization'" }
+[answer.facts]
+decline_code = "/error/reason"
+payment_ref = "/error/metadata/payment_id"
+category = { map = "/error/reason", to = { payment_declined = "hard", insufficient_funds = "soft" }, else = "processing" }
+[answer.waive]
+request_id = "https://razorpay.com/docs/errors/ names no id of a request"
+"""
+
+
+def test_a_vendor_that_does_not_ship_takes_a_few_lines(tmp_path: Path) -> None:
+    """A shape that ships, the status, what marks the answer, and three facts: Razorpay, by its documentation."""
+    (tmp_path / "razorpay.toml").write_text(_UNKNOWN, "utf-8")
+    error = {
+        "code": "BAD_REQUEST_ERROR",
+        "description": "Your payment has been declined by the bank. Try another payment method.",
+        "source": "bank",
+        "step": "payment_authorization",
+        "reason": "payment_declined",
+        "metadata": {"payment_id": "pay_EDNBKIP31Y4jl8"},
+    }
+    came = judged(tmp_path, {"status": 400, "headers": _JSON, "body": {"error": error}}, "razorpay.toml")
+    assert (came.family, came.profile, came.findings) == ("decline", "razorpay", ())
+    assert came.record
+    assert came.record.document["category"] == "hard"

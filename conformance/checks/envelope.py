@@ -186,12 +186,12 @@ def _unfit(record: Record, problem: schema.Problem, looked: Mapping[str, str], d
         return Violation(
             expected=problem.expected, received=schema.shown(found.value), at=f"{at}, {place}", exchange="unpaid"
         )
-    told = "; ".join(f"{name} at {where}" for name, where in looked.items()) if len(looked) == 1 else ", ".join(looked)
+    told = f"none (looked at {next(iter(looked.values()))})" if len(looked) == 1 else f"none of {', '.join(looked)}"
     present = ", ".join(f"{name} {schema.shown(record.facts[name].value, 40)}" for name in record.facts)
     described = demand.get("properties", {}).get(problem.member, {}).get("description", "")
     return Violation(
         expected=f"{problem.member}: {described}" if described else problem.expected,
-        received=f"none of it (looked for {told})" if told else f"a refusal that says {present}",
+        received=told if looked else f"a refusal that says {present}",
         exchange="unpaid",
     )
 
