@@ -1,10 +1,14 @@
 """What a refusal says, whatever its shape: the rule of the profile that it fits, and the facts that this rule finds."""
 
 import datetime as dt
+import html
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import islice
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jmespath
 from jmespath.exceptions import JMESPathError
@@ -153,9 +157,11 @@ def _counted(number: float, unit: str, response: Response) -> dt.datetime | None
 
 def judged(name: str, value: Any, rule: Answer, response: Response) -> Any:
     """The value of the fact ``name`` as ``schemas/facts`` judge it."""
-    if name in {"code", "decline_code"} and isinstance(value, str) and value.strip().isdecimal():
-        # A number, which in a field is always a text.
-        return fields.natural(value.strip())
+    if name in {"code", "decline_code"} and isinstance(value, str):
+        sign, digits = ("-", value.strip()[1:]) if value.strip().startswith("-") else ("", value.strip())
+        # A number, which in a field and in XML is always a text.
+        if digits.isdecimal() and (number := fields.natural(digits)) is not None:
+            return -number if sign else number
     if name in {"code", "decline_code", "reason", "category"}:
         return slug(value)
     if name in _NUMBERS:
@@ -213,10 +219,13 @@ def _all(selector: Selector, response: Response, name: str) -> Iterator[Fact]:
 def _single(selector: Selector, response: Response, name: str) -> Iterator[Fact]:
     match selector:
         case Member(names=names):
-            body = response.json_or_none()
-            named = [(place.count("/"), names.index(key), place, v) for place, key, v in _members(body) if key in names]
+            called = _called(response)
+            spelt = dict.fromkeys(map(_spelt, names))
+            named = [
+                (place.count("/"), rank, place, v) for rank, n in enumerate(spelt) for place, v in called.get(n, ())
+            ]
             for _, _, place, value in sorted(named, key=lambda found: found[:2]):
-                if _suits(name, value, response):
+                if _suits(name, value, response) and not (name in _OWN and _ANOTHERS.search(place)):
                     yield Fact(value=value, at=place, part="body")
         case JmesPath():
             if (value := _found(selector, response)) is not None and value != "":
@@ -230,8 +239,39 @@ def _single(selector: Selector, response: Response, name: str) -> Iterator[Fact]
                 yield Fact(value=value, at=_places(selector), part=part, prose=isinstance(selector, Text))
 
 
+def _spelt(name: str) -> str:
+    """A name of a member in its one spelling: ``errorCode``, ``Error Code`` and ``error-code`` are ``error_code``."""
+    return re.sub(r"[\s_.-]", "", name).lower()
+
+
+@lru_cache(maxsize=8)
+def _called(response: Response) -> Mapping[str, list[tuple[str, Any]]]:
+    """Places and values of the members of the body by their names in one spelling; a rule asks for dozens of names."""
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for place, key, value in islice(_members(_document(response)), _MOST):
+        found.setdefault(_spelt(key), []).append((place, value))
+    return found
+
+
+_FORM = re.compile(r"[\w.\[\]%-]+=[^&\s]*(?:&[\w.\[\]%-]+=[^&\s]*)*")
+_XML = re.compile(r"<(?:[\w.-]+:)?([\w.-]{1,80})(?:\s[^<>]*)?>([^<>]+)</|(?<=\s)([\w.-]{1,80})=\"([^\"<>]*)\"")
+
+
+def _document(response: Response) -> Any:
+    """The body as JSON; the pairs of a form, or the elements and attributes of XML, as one object of the first each."""
+    text = response.text().lstrip("\ufeff \t\r\n") if response.json_or_none() is None else ""
+    if _FORM.fullmatch(pairs := text[:_LONGEST].rstrip()):
+        return dict(reversed(parse_qsl(pairs)))
+    if not text.startswith("<") or "html" in response.media_type() or re.match(r"(?i)<!doctype html|<html", text):
+        return response.json_or_none()
+    document: dict[str, str] = {}
+    for element, inner, attribute, value in _XML.findall(text[:_LONGEST]):
+        document.setdefault(element or attribute, html.unescape(inner or value).strip())
+    return document
+
+
 def _members(document: Any, at: str = "", deep: int = 0) -> Iterator[tuple[str, str, Any]]:
-    """Place, name and value of every member, down to the fourth level."""
+    """Place, name and value of every member, down to the seventh level."""
     items = (
         document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
     )
@@ -248,18 +288,31 @@ def _standing(document: Any, value: Any, otherwise: str) -> str:
     return next(same, otherwise) if isinstance(value, str | int | float) else otherwise
 
 
-_MANY = 200
-_DEEP = 3
+# Members of one object or list, and of a body in all, that are looked at.
+_MANY, _MOST = 200, 5000
+# An answer of GraphQL has its errors in the data, and those of a processor in the history of a transaction.
+_DEEP = 6
+# Characters of a body that is no JSON.
+_LONGEST = 100_000
+# What an object tells of the caller, or of what is for sale, is no fact of the refusal.
+_OWN = {"code", "decline_code", "reason", "message", "amount", "price", "currency", "interval"}
+_ANOTHERS = re.compile(
+    r"(?i)/(?:meta_?data|request|query|params|client\w*|customer|user|buyer|billing_?(?:address|details)|shipping"
+    r"|plans|pricing|packages|products|line_?items)/"
+)
 
 
 def _suits(name: str, value: Any, response: Response) -> bool:
     """Whether a member that merely has a fitting name holds what the fact ``name`` is: a number, an address, a word."""
     if name in _NUMBERS:
-        return isinstance(numeric(value), int | float) and not isinstance(value, bool)
+        number = numeric(value)
+        # A refused request that cost 0 was charged that: it does not need it.
+        return isinstance(number, int | float) and not isinstance(value, bool) and (name != "required" or number != 0)
     if name in _ADDRESSES:
         return isinstance(value, str) and "/" in value and " " not in value.strip()
     if name in _SENTENCES:
-        return isinstance(value, str) and " " in value.strip()
+        # Chinese has no spaces between words.
+        return isinstance(value, str) and (" " in value.strip() or bool(re.search(r"[\u3040-\u9fff]", value)))
     if name in _CODES:
         # A status that is said again is no code; ERROR_PROCESSING_CARD - [05] is one.
         text = str(value).strip() if type(value) in {int, str} else ""

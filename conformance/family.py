@@ -52,6 +52,7 @@ class _Vocabulary:
     members: tuple[_Word, ...]
     refused: re.Pattern[str]
     refused_text: re.Pattern[str]
+    refused_page: re.Pattern[str]
     messages: re.Pattern[str]
     unless: re.Pattern[str]
     taken_back: re.Pattern[str]
@@ -122,7 +123,9 @@ def _found(said: tuple[_Said, ...], status: int) -> dict[str, list[tuple[float, 
 def _refuses(response: Response, said: tuple[_Said, ...]) -> bool:
     """Whether a successful status is taken back by what comes with it."""
     words = _vocabulary()
-    texts = [one.text for one in said if not one.name and response.media_type() != "text/html"]
+    texts = [one.text for one in said if not one.name]
+    if response.media_type() == "text/html":
+        return any(map(words.refused_page.search, texts))
     named = [one.member() for one in said if not one.where.startswith("field ")]
     told = any(map(words.messages.search, named)) and not any(map(words.unless.search, named))
     return told or any(map(words.refused.search, named)) or any(map(words.refused_text.search, texts))
@@ -242,6 +245,7 @@ def _vocabulary() -> _Vocabulary:
         members=words(table["members"], whole=False),
         refused=re.compile("|".join(table["refused"]["members"])),
         refused_text=re.compile(table["refused"]["text"]),
+        refused_page=re.compile(table["refused"]["page"]),
         messages=re.compile(table["refused"]["messages"]),
         unless=re.compile(table["refused"]["unless"]),
         taken_back=re.compile(rf"\b{table['hypothetical']}\b[^,.;:!?()]*$|\b{table['negated']} $"),

@@ -28,6 +28,7 @@ __all__ = [
     "conditional",
     "crawled",
     "cross_origin",
+    "entitled",
     "expected_identities",
     "followed",
     "free_paths",
@@ -110,6 +111,15 @@ def paid(probe: Probe) -> None:
         version = spoken(probe.endpoint.versions, answer)[-1] if answer else 2
         if (made := probe.pay("paid", Order(version=version))).failure and made.failure.kind == "unpayable":
             del probe.kept["paid"]
+
+
+def entitled(probe: Probe) -> None:
+    """The request of who has paid, where a refusal may come by a status of success: that alone tells neither."""
+    endpoint = probe.endpoint
+    if endpoint and endpoint.protocol is None and endpoint.paid_identity:
+        rules = [answer for answer in probe.profile.answers if answer.name in endpoint.answers]
+        if any(200 <= status < 300 for rule in rules for status in rule.status):
+            probe.ask("entitled", identity=endpoint.paid_identity)
 
 
 def as_browser(probe: Probe) -> None:

@@ -12,7 +12,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facts import Record
 from conformance.family import family
-from conformance.gather import again, as_browser, unpaid
+from conformance.gather import again, as_browser, entitled, unpaid
 from conformance.outcome import Finding, Outcome, printable
 from conformance.profile import Answer, Family, Profile
 from conformance.recorded import Recording
@@ -169,4 +169,5 @@ def _findings(recording: Recording, by: Profile, kind: Family) -> Iterator[tuple
 def _shown(check: Check, row: Requirement) -> bool:
     """Whether one recorded answer shows what the check looks at."""
     plain = check.drawn is None and row.scope == "endpoint" and row.needs <= {"plain"}
-    return plain and all(gather in _SHOWN for gather in check.gathers)
+    # Who has paid is asked beside what is judged.
+    return plain and all(gather in _SHOWN or gather is entitled for gather in check.gathers)

@@ -58,6 +58,8 @@ class Probe:
     purse: Purse
     endpoint: Endpoint | None = None
     kept: dict[str, Exchange] = field(default_factory=dict)
+    made: dict[str, Made] = field(default_factory=dict)
+    """By the label of the exchange in which ``pay`` sent it, so that it can be sent again."""
     _gathered: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _known: bool = False
     """Whether it is known which facilitator the target asks here."""
@@ -103,10 +105,8 @@ class Probe:
             self.kept[label] = Exchange(request=request, failure=Failure(kind="unpayable", detail=self._open))
             return self.kept[label]
         with self.purse.alone():
-            if raw:
-                exchange = self.wire.send_raw(request, account=account)
-            else:
-                exchange = self.wire.send(request, account=account, back_off=not means_429(self.profile, self.endpoint))
+            send = self.wire.send_raw if raw else self.wire.send
+            exchange = send(request, account=account, back_off=not means_429(self.profile, self.endpoint))
         self.kept[label] = exchange
         return exchange
 
@@ -133,6 +133,7 @@ class Probe:
             exchange = Exchange(request=request, failure=Failure(kind="unpayable", detail=str(why)))
             self.kept[label] = exchange
             return exchange
+        self.made[label] = made
         self.purse.instruct(made, order, self.wire.timeout)
         carried = carry(made.value) if carry else Changes(headers={x402.PAYMENT[order.version]: made.value})
         with self.purse.alone():
@@ -213,6 +214,36 @@ class Probe:
             answered = self.wire.send_together(requests, account=account)
         for (label, payment), exchange in zip(made.items(), answered, strict=True):
             self.kept[label] = replace(exchange, paid=self.purse.followed(payment))
+
+    def repeat(self, label: str, made: Made, **changes: Unpack[Changes]) -> Exchange:
+        """Sends the endpoint's request with a payment that was made before, and keeps it as ``label``.
+
+        What is noted of the facilitator is what it was asked from now on.
+        """
+        before = len(self.purse.followed(made).calls)
+        carried = Changes(headers={x402.PAYMENT[made.note.version]: made.value})
+        exchange = self.ask(label, **_both(changes, carried))
+        self.kept[label] = replace(exchange, paid=self.purse.followed(made, after=before))
+        return self.kept[label]
+
+    def pay_in_copies(self, labels: Sequence[str], order: Order) -> None:
+        """Sends one payment in as many requests as there are ``labels``, whole at the same moment, and keeps each.
+
+        What the facilitator was asked stands with the first: nobody can tell for which of them it was asked.
+        """
+        try:
+            made = self._made(order)
+        except Unpayable:
+            self.pay(labels[0], order)
+            return
+        self.purse.instruct(made, order, self.wire.timeout)
+        request = request_to(self.profile, self.endpoint, headers={x402.PAYMENT[order.version]: made.value})
+        account = self.endpoint.name if self.endpoint else ""
+        with self.purse.alone():
+            answered = self.wire.send_at_once([request] * len(labels), account=account)
+        notes = [self.purse.followed(made)] + [made.note] * (len(labels) - 1)
+        for label, exchange, note in zip(labels, answered, notes, strict=True):
+            self.kept[label] = replace(exchange, paid=note)
 
     def watch(self, label: str) -> None:
         """The plain request, with what the witness reads before and after it."""

@@ -171,11 +171,17 @@ class Purse:
         if self._control:
             self._control.supported(fault(Kind.SUPPORTED, "no-kinds"))
 
-    def followed(self, made: Made) -> Paid:
-        """What is known of ``made`` by now."""
+    def followed(self, made: Made, *, after: int = 0) -> Paid:
+        """What is known of ``made`` by now, without the first ``after`` calls about it."""
         if self._control is None:
             return made.note
-        return replace(made.note, calls=tuple(self._call(call) for call in self._control.calls(made.note.payer)))
+        calls = self._control.calls(made.note.payer)[after:]
+        return replace(made.note, calls=tuple(self._call(call) for call in calls))
+
+    def rewritten(self, made: Made, twins: tuple[str, ...]) -> Made:
+        """The good payment ``made`` in other bytes. Raises ValueError for twins that do not go together."""
+        value = encoding.twin(made.payment.document, twins)
+        return replace(made, value=value, note=replace(made.note, twins=twins))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

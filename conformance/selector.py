@@ -66,7 +66,10 @@ class JmesPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """The value of a member of the JSON body with one of several names, wherever in it: the outermost one counts."""
+    """The value of a member of the body with one of several names, wherever in it: the outermost one counts.
+
+    Case and the characters between words do not: ``request_id`` finds requestId too.
+    """
 
     names: tuple[str, ...]
 

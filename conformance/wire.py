@@ -81,12 +81,12 @@ class Wire:
         """
         return self._asked_within_bounds(request, self._once, account=account, back_off=back_off)
 
-    def send_raw(self, request: Request, *, account: str = "") -> Exchange:
+    def send_raw(self, request: Request, *, account: str = "", back_off: bool = True) -> Exchange:
         """Sends ``request`` as HTTP/1.1 bytes on a connection of its own and reads on after the framed answer.
 
         The method, target and fields go out exactly as given: for what an HTTP client refuses to send, or to see.
         """
-        return self._asked_within_bounds(request, self._once_raw, account=account, back_off=True)
+        return self._asked_within_bounds(request, self._once_raw, account=account, back_off=back_off)
 
     def send_together(self, requests: Sequence[Request], *, account: str = "") -> tuple[Exchange, ...]:
         """Sends ``requests`` at the same time, each as ``send_raw`` does, and returns when all are answered."""
@@ -101,6 +101,21 @@ class Wire:
                 self._recorded(turn.result() if turn else Exchange(request=request, failure=refusal, at=self._now()))
                 for request, refusal, turn in zip(requests, refused, asked, strict=True)
             )
+
+    def send_at_once(self, requests: Sequence[Request], *, account: str = "") -> tuple[Exchange, ...]:
+        """Sends ``requests`` to one place so that all are whole there at the same moment, each as ``send_raw`` does.
+
+        The last byte of each is held back until everything else has arrived.
+        """
+        refusal = next(filter(None, (self._refusal(request, account) for request in requests)), None)
+        self._asked[account] = self._asked.get(account, 0) + len(requests)
+        at, started = self._now(), time.monotonic()
+        answers: list[_Result] = [(None, refusal, None)] * len(requests) if refusal else self._landed(requests)
+        took = 0.0 if refusal else time.monotonic() - started
+        return tuple(
+            self._recorded(Exchange(request=request, response=response, failure=failure, at=at, took=took))
+            for request, (response, failure, _) in zip(requests, answers, strict=True)
+        )
 
     def alive(self) -> Failure | None:
         """Asks the sanity request; None when it is answered."""
@@ -264,12 +279,28 @@ class Wire:
             timeout=self.timeout,
             max_body=self.limits.max_body,
         )
+        return self._understood(answer, request.method)
+
+    def _landed(self, requests: Sequence[Request]) -> list[_Result]:
+        parts = urlsplit(requests[0].url)
+        try:
+            answers = raw.volley(
+                raw.Address.of(f"{parts.scheme}://{parts.netloc}"),
+                [request.message() for request in requests],
+                timeout=self.timeout,
+                max_body=self.limits.max_body,
+            ).answers
+        except _FAILURES as error:
+            return [(None, _failure(error, self.timeout), None)] * len(requests)
+        return [self._understood(answer, request.method) for request, answer in zip(requests, answers, strict=True)]
+
+    def _understood(self, answer: raw.RawAnswer | raw.RawFailure, method: str) -> _Result:
         if isinstance(answer, raw.RawFailure):
             return None, Failure(kind=answer.kind, detail=answer.detail), None
         if answer.truncated:
             return None, self._cut(answer), None
         body, failure = coding.decoded([answer.body], _coding(answer.headers), self.limits.max_body)
-        if failure and request.method != "HEAD":
+        if failure and method != "HEAD":
             return None, failure, None
         response = Response(
             status=answer.status,

@@ -11,6 +11,7 @@ from variant import both
 __all__ = ["CREDITS"]
 
 _FIELDS = lacks("x-credits-required", "x-current-balance", "x-ratelimit-remaining")
+_NEVER = then(hides("resets_at"), lacks("retry-after"))
 
 
 def fault(name: str, does: Change | None, *red: str, **more: object) -> MarketFault:
@@ -70,7 +71,7 @@ CREDITS: tuple[MarketFault, ...] = (
         edit=waive("credits", resets_at="a balance does not come back by itself"),
     ),
     fault("its balance is filled up at a blank", says(remedy=" "), "way-out"),
-    quota("nobody knows when its quota resets", hides("resets_at"), "way-out"),
+    quota("nobody knows when its quota resets", _NEVER, "way-out"),
     fault("its balance is not told", then(_FIELDS, hides("balance", "shortfall")), "need-and-have"),
     fault("its price is not told", then(_FIELDS, hides("required", "shortfall")), "need-and-have"),
     quota("its quota is a limit alone", then(_FIELDS, hides("used", "remaining")), "need-and-have"),
@@ -78,7 +79,6 @@ CREDITS: tuple[MarketFault, ...] = (
     fault("what it counts is a number", says(unit=1), "unit"),
     fault("whose credits these are is not told", hides("scope"), "scope", at=(*TRANSLATE, *LOOKUP)),
     fault("less than nothing is required", _holds(-10, -30, 20), "not-negative"),
-    quota("less than nothing is left", _leaves(100, 105, -5), "not-negative"),
     quota("less than nothing is allowed", _leaves(-1, 0, 0), "not-negative"),
     quota("its quota resets soon", _resets("soon"), "resets-at"),
     quota("its quota resets in a span", _resets("PT1H"), "resets-at"),
@@ -169,5 +169,5 @@ CREDITS: tuple[MarketFault, ...] = (
         "own-schema",
         envelopes=True,
     ),
-    quota("its envelope has no way out", hides("resets_at"), "own-schema", "way-out", envelopes=True),
+    quota("its envelope has no way out", _NEVER, "own-schema", "way-out", envelopes=True),
 )

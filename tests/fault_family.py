@@ -19,7 +19,7 @@ from market import (
     stuffed,
 )
 from serving import Answer, Asked, refusals, then
-from variant import both
+from variant import both, endpoints
 
 __all__ = ["FAMILY"]
 
@@ -30,6 +30,11 @@ _PRICED = facts(amount="/amount", currency="/currency", price="/price")
 def _serves(asked: Asked, answer: Answer) -> None:
     if is_unpaid(asked):
         answer.become(200, f'{{"goods": "{_GOODS[asked.path]}"}}', "application/json")
+
+
+def _stamps(_: Asked, answer: Answer) -> None:
+    if answer.status == 200:
+        answer.set("Stamped", "yes")
 
 
 def _serves_later(asked: Asked, answer: Answer) -> None:
@@ -76,6 +81,13 @@ FAMILY: tuple[MarketFault, ...] = (
         "http.no-paid-content",
         "http.outage-is-5xx",
         *each("classified"),
+    ),
+    fault(
+        "its refusals have what is paid for, and its profile knows that by a field",
+        then(says(year=1987, headline="stormy"), _stamps),
+        "http.no-paid-content",
+        at=ARCHIVE,
+        edit=endpoints(marker={"header": "Stamped"}),
     ),
     fault("whoever asks again is served", _serves_later, "paywall.stable", at=ARCHIVE),
     *(

@@ -184,6 +184,7 @@ GUARD: tuple[PaidFault, ...] = (
         "x402.guard.huge",
         "x402.guard.twins",
         "x402.guard.two-payments",
+        "x402.settlement.replayed-twin",  # A signature in another form.
         "x402.order.rejected-runs-nothing",
         opens=unchecked(Reason.SIGNATURE),
     ),

@@ -157,6 +157,7 @@ HOSTILE: tuple[PaidFault, ...] = (
         "x402.guard.any-spelling",
         "x402.guard.twins",
         "x402.guard.hostile-json",
+        "x402.settlement.replayed-twin",  # Of which some cannot be read.
         opens=_trusts_what_it_cannot_read,
         goods=V2,
     ),
@@ -187,8 +188,12 @@ HOSTILE: tuple[PaidFault, ...] = (
         # What such an answer holds may be what is sold, in other words than the marker's.
         untestable=(
             *(f"x402.guard.{name}" for name in _REFUSED),
+            "x402.settlement.concurrent-use",
             "x402.settlement.facilitator-without-verdict",
             "x402.settlement.pending",
+            "x402.settlement.replay-for-another-request",
+            "x402.settlement.replayed-twin",
+            "x402.settlement.sequential-replay",
             "x402.settlement.settle-no",
             "x402.settlement.verify-no",
         ),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fault_facilitator import FACILITATOR
+from fault_replay import REPLAYED
 from paid_fault import PaidFault, fault
 from serving import Answer
 from settling import RECEIPTS, adds, answers, both, hears, receipts, served, silenced, upto, withheld
@@ -127,6 +128,7 @@ def _leaky(answer: Answer) -> None:
 
 SETTLEMENT: tuple[PaidFault, ...] = (
     *FACILITATOR,
+    *REPLAYED,
     fault(
         "a redirect is no success to it, and is handed over unsettled",
         "x402.settlement.served-is-settled",

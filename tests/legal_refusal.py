@@ -197,8 +197,19 @@ _CREDITS = (
         at=LOOKUP,
     ),
     legal(
-        "its quota comes back at midnight, which nobody says",
+        "more of its quota is used than there was, and the rest is negative",
+        then(says(used=103, remaining=-3), field("X-RateLimit-Remaining", "-3")),
+        at=LOOKUP,
+    ),
+    legal(
+        "its quota resets when Retry-After says",
         hides("resets_at"),
+        "credits.way-out: a Retry-After alone",
+        at=LOOKUP,
+    ),
+    legal(
+        "its quota comes back at midnight, which nobody says",
+        then(hides("resets_at"), lacks("retry-after")),
         at=LOOKUP,
         edit=waive("credits", resets_at="at midnight of the account's zone", remedy="it cannot be bought"),
     ),

@@ -7,6 +7,7 @@ from typing import Any
 
 from fault_facilitator import hung
 from fault_order import offering, taken_as
+from legal_replay import LEGAL_REPLAY
 from paid_fault import PaidLegal, legal
 from serving import Answer
 from settling import answers, both, hears, receipts, served, upto, withheld
@@ -189,6 +190,7 @@ def _turned_away() -> dict[str, Any]:
 
 
 LEGAL_SETTLEMENT: tuple[PaidLegal, ...] = (
+    *LEGAL_REPLAY,
     legal(
         "what fails after it was paid upfront is a 424, with a receipt and a second try",
         "x402.settlement.charged-failure-receipt: any status of the failure",
@@ -350,6 +352,7 @@ LEGAL_SETTLEMENT: tuple[PaidLegal, ...] = (
     legal(
         "it takes one payment after another",
         "x402.settlement.every-charge-is-served: payments that are taken one after another",
+        "x402.settlement.concurrent-use: payments that are taken one after another",
         serial=True,
         goods=_ANY,
     ),

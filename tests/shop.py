@@ -240,7 +240,8 @@ class Shop:
         """Answers in two pieces."""
         began = asyncio.Event()
         if self.streams == "early":
-            self.settling[_nonce(brought.payment)] = began
+            # The first of several copies is the one that will settle.
+            self.settling.setdefault(_nonce(brought.payment), began)
         till = asyncio.create_task(self._answered(scope, brought, receive, opens=False))
         begins = asyncio.create_task(began.wait())
         await asyncio.wait({till, begins}, return_when=asyncio.FIRST_COMPLETED)
@@ -252,7 +253,8 @@ class Shop:
             whole, status, headers = answer.body, answer.status, answer.headers
             headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
         begins.cancel()
-        self.settling.pop(_nonce(brought.payment), None)
+        if self.settling.get(nonce := _nonce(brought.payment)) is began:
+            del self.settling[nonce]
         whole = b"" if scope["method"] == "HEAD" else whole
         half = len(whole) // 2
         await send({"type": "http.response.start", "status": status, "headers": _fields(headers)})

@@ -172,6 +172,13 @@ def test_whoever_is_turned_away_otherwise_than_expected_is_told(server: Server, 
     assert _red(_run(server, ONLY, change)) == {"http.identities"}
 
 
+def test_whoever_is_answered_like_one_who_has_not_paid_is_told(server: Server) -> None:
+    """A status that the profile expects is not enough: the code says that it is for want of money."""
+    change = when(lambda asked: "api-key" in asked.headers, lambda answer: (answer.say(REFUSED), _be(answer, 403)))
+    expects = both(_profile(), lambda written: written["identity"]["stranger"].update(expect=[401, 403]))
+    assert _red(_run(server, ONLY, change, expects)) == {"http.identities"}
+
+
 @pytest.mark.parametrize("status", [402, 403, 200, 303])
 def test_an_outage_that_looks_like_a_refusal_is_told(server: Server, status: int) -> None:
     """Nobody was refused where the provider of payments was down."""
@@ -282,6 +289,11 @@ def test_a_long_answer_is_scanned_in_time(server: Server) -> None:
         (lambda w: w["identity"]["stranger"].update(expect=[]), "a list of at least one status"),
         (lambda w: w["endpoint"][0].update(identity="stranger"), "who is always answered otherwise"),
         (lambda w: w["endpoint"][0].update(paid_identity="stranger"), "who is always answered otherwise"),
+        (
+            lambda w: w["answer"][0].update(allow_sensitive=["/payer", ""]),
+            r"allow_sensitive\[1\] is \"\", which is all",
+        ),
+        (lambda w: w["answer"][0].update(allow_sensitive=["/*/*"]), "which is all of an answer"),
         (lambda w: w["target"].update(backend="http://a:b@behind.example"), "holds a user name or password"),
         (lambda w: w["target"].update(backend="behind.example"), "an http or https URL"),
     ],

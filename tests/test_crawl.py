@@ -299,6 +299,20 @@ def test_a_marker_that_was_never_seen_proves_nothing(server: Server, untestable:
     assert run.verdict is Verdict.INCOMPLETE
 
 
+@pytest.mark.parametrize(("teaser", "untestable"), [(FREE, set()), (PAID, {"crawl.no-paid-text"})])
+def test_a_marker_in_a_field_proves_nothing_where_the_teaser_is_the_whole_page(
+    server: Server, teaser: str, untestable: set[str]
+) -> None:
+    """Who has paid reads more than the teaser, or the marker is not about what is read."""
+    stamped = when(lambda asked: "sandbox-account" in asked.headers, lambda answer: answer.set("Stamped", "yes"))
+    run = _run(
+        server,
+        then(_story(f"<p>{FREE}</p><p class='paywall'>{teaser}</p>"), stamped),
+        _profile(marker={"header": "Stamped"}),
+    )
+    assert {r.requirement for r in run.of(Outcome.UNTESTABLE)} == untestable, _told(run)
+
+
 def test_the_marker_of_an_endpoint_with_the_path_counts(server: Server) -> None:
     """Where a story is an endpoint as well, its marker is what a teaser does not have."""
 

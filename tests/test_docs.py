@@ -29,7 +29,7 @@ ROOMS = (
     ("fields", "protocols"),
     ("page", "facts", "family", "recorded"),
     ("facilitator",),
-    ("purse", "probe", "gather", "attempts", "occasions", "instances"),
+    ("purse", "probe", "gather", "attempts", "occasions", "replays", "instances"),
     ("sandbox",),
     ("checks",),
     ("run",),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,6 +115,17 @@ _ALL_SAID = both(
     facts("paywall", **_said(code="paid", message="Somebody has to pay.", remedy="https://a.example/", request_id="1")),
     facts("paywall", reason={"first": ["/reason", {"const": "payment_required"}]}),
 )
+_ALL_MADE_UP = both(
+    _ALL_SAID,
+    facts(
+        "paywall",
+        code="jmespath: 'paid'",
+        message={"map": "header: Date", "to": {}, "else": "Somebody has to pay."},
+        remedy={"map": "header: Date", "to": {"never": "x"}, "else": "https://a.example/"},
+        request_id="jmespath: type(@)",
+        reason=None,
+    ),
+)
 _ALL_WAIVED = both(
     rule("decline", when=None, facts={}),
     waive(
@@ -127,6 +139,7 @@ _ALL_WAIVED = both(
     ("at", "edit", "excused"),
     [
         pytest.param(ARCHIVE, _ALL_SAID, 5, id="said by the profile"),
+        pytest.param(ARCHIVE, _ALL_MADE_UP, 4, id="made up of nothing"),
         pytest.param(CHARGES, _ALL_WAIVED, 6, id="waived"),
     ],
 )
@@ -147,13 +160,28 @@ def test_a_sandbox_that_speaks_for_itself_has_no_such_words_in_the_last_line(ser
     assert "waived" not in last_line(run.report)
 
 
+@pytest.mark.parametrize("demand", ["{}", "true", '{"properties": {"never": {"type": "string"}}}'])
+def test_a_schema_that_demands_nothing_is_not_said_to_be_kept(server: Server, tmp_path: Path, demand: str) -> None:
+    """What takes any body says nothing of this one."""
+    (tmp_path / "any.json").write_text(demand)
+    run = judged_market(server, at=ARCHIVE, classes=("paywall",), edit=rule(schema=str(tmp_path / "any.json")))
+    assert {r.requirement for r in run.of(Outcome.UNTESTABLE)} == {"paywall.own-schema"}
+
+
+def test_what_a_profile_allows_to_be_sensitive_stands_in_the_last_line(server: Server) -> None:
+    """Whoever reads one line knows that something was not looked at."""
+    run = judged_market(server, at=ARCHIVE, classes=("paywall",), edit=rule(allow_sensitive=["/payer", "/card/number"]))
+    assert "; 2 places of answers where the profile allows what is sensitive" in last_line(run.report)
+
+
 def test_a_quota_that_is_declared_as_429_is_not_waited_out(server: Server) -> None:
-    """A 429 that the profile declares is the refusal itself, for the sanity requests as well."""
+    """A 429 that the profile declares is the refusal itself, for HEAD and the sanity requests as well."""
 
     def change(_: Any, answer: Any) -> None:
         answer.status = 429 if answer.status == 402 else answer.status
 
-    run = judged_market(server, at=("lookup",), classes=("credits",), change=change, edit=rule("credits", status=[429]))
+    edit = rule("credits", status=[429])
+    run = judged_market(server, at=("lookup",), classes=("http", "credits"), change=change, edit=edit)
     assert run.verdict is Verdict.CONFORMANT
     assert run.report.ended - run.report.began < 10
     assert {exchange.failure for exchange in run.report.sanity.values()} == {None}

@@ -597,3 +597,31 @@ def test_a_target_does_not_write_placeholders(secrets: dict[str, str]) -> None:
         assert "<secret:" not in json.dumps(exchange.to_json())
         assert "${" not in exchange.again()
     assert any(said in asked for asked in served.asked)
+
+
+def test_what_is_sent_at_once_is_whole_at_the_same_moment() -> None:
+    """Each request goes out on a connection of its own, as it was given, and has an answer of its own."""
+    with answering(OK) as served, wire(served) as w:
+        exchanges = w.send_at_once([get(served, f"/{turn}") for turn in range(5)])
+    assert [exchange.request.url.rpartition("/")[2] for exchange in exchanges] == list("01234")
+    assert [exchange.response and exchange.response.body for exchange in exchanges] == [b"ok"] * 5
+    assert sorted(head.split(b" ")[1] for head in served.asked) == [b"/%d" % turn for turn in range(5)]
+    assert len({(exchange.at, exchange.took) for exchange in exchanges}) == 1
+
+
+def test_what_is_sent_at_once_counts_against_the_budget() -> None:
+    """A host that the profile does not name is not contacted, and what an endpoint has used up is gone."""
+    with answering(OK) as served, answering(OK) as stranger, wire(served, max_requests=3) as w:
+        assert [e.failure and e.failure.kind for e in w.send_at_once([get(stranger)] * 2)] == ["budget"] * 2
+        assert [e.failure for e in w.send_at_once([get(served)] * 3, account="a")] == [None] * 3
+        assert [e.failure and e.failure.kind for e in w.send_at_once([get(served)] * 2, account="a")] == ["budget"] * 2
+        assert w.send(get(served), account="b").response
+    assert stranger.asked == []
+
+
+def test_each_of_what_is_sent_at_once_may_fail_by_itself() -> None:
+    """A server that hangs up, or says nothing, is a failure of each."""
+    with refusing() as served, wire(served, timeout=0.5) as w:
+        assert [e.failure and e.failure.kind for e in w.send_at_once([get(served)] * 2)] == ["refused"] * 2
+    with vicious(hangs) as served, wire(served, timeout=0.5) as w:
+        assert [e.failure and e.failure.kind for e in w.send_at_once([get(served)] * 2)] == ["timeout"] * 2

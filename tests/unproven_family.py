@@ -14,11 +14,12 @@ from market import (
     hides,
     rule,
     says,
+    status,
     unproven,
     waive,
 )
 from serving import then
-from variant import both
+from variant import both, endpoints
 
 __all__ = ["UNPROVEN"]
 
@@ -113,6 +114,41 @@ UNPROVEN: tuple[MarketUnproven, ...] = (
         "the schema that it publishes is not there",
         rule(schema="no-such-schema.json"),
         *each("own-schema"),
+    ),
+    unproven(
+        "the profile takes every success for a refusal",
+        rule("paywall", status=[200, 402], when=None),
+        "paywall.classified",
+        at=ARCHIVE,
+        does=status(200),
+    ),
+    unproven(
+        "the profile takes what who has paid gets for a refusal",
+        rule("paywall", status=[200, 402], when={"header": {"Content-Type": "application/json"}}),
+        "paywall.classified",
+        "http.unpaid-is-refused",
+        at=ARCHIVE,
+        does=status(200),
+        classes=("http", "paywall"),
+    ),
+    unproven(
+        "a refusal is a success, and the profile names nobody who has paid",
+        both(rule("paywall", status=[200, 402]), endpoints(paid_identity=None)),
+        "paywall.classified",
+        "http.unpaid-is-refused",
+        "http.no-paid-content",
+        "http.head-leaks-nothing",
+        at=ARCHIVE,
+        does=status(200),
+        classes=("http", "paywall"),
+    ),
+    unproven(
+        "its refusals have an offer of a protocol that the profile does not name",
+        rule(),
+        "http.way-to-pay",
+        at=ARCHIVE,
+        does=says(x402Version=1, accepts=[]),
+        classes=("http", "paywall"),
     ),
     unproven(
         "the quota is told in a field of which the profile knows nothing",

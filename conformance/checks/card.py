@@ -112,7 +112,9 @@ def _members(document: Any, at: str, name: str, skipped: set[str]) -> Iterator[P
     match document:
         case dict():
             for key, value in document.items():
-                yield from _members(value, f"{at}/{str(key).replace('~', '~0').replace('/', '~1')}", str(key), skipped)
+                # A number is that of the thing around it.
+                called = f"{name}_{key}" if name and str(key).lower() in _OF_SOMETHING else str(key)
+                yield from _members(value, f"{at}/{str(key).replace('~', '~0').replace('/', '~1')}", called, skipped)
         case list():
             for index, value in enumerate(document):
                 yield from _members(value, f"{at}/{index}", name, skipped)
@@ -122,6 +124,7 @@ def _members(document: Any, at: str, name: str, skipped: set[str]) -> Iterator[P
             yield f"body {at}", name, str(document)
 
 
+_OF_SOMETHING = {"no", "nr", "num", "number"}
 # The number of a card (ISO/IEC 7812): in one run, or in the groups in which cards have it; no part of anything longer.
 _NUMBER = re.compile(
     r"(?<![\w/+.$€£#-])(?:[0-9]{13,19}"
@@ -177,7 +180,7 @@ def _is_issued(digits: str) -> bool:
 
 
 def _is_called_otherwise(name: str, before: str) -> bool:
-    words = [w for w in str(slug(name)).split("_") if w not in {"no", "nr", "num", "number"}]
+    words = [w for w in str(slug(name)).split("_") if w not in _OF_SOMETHING]
     said = _LAST_WORD.search(before)
     words += str(slug(said[1])).split("_") if said else []
     own = words[-1] == "account" and bool({"card", "primary"} & set(words)) if words else False

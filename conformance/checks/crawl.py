@@ -209,8 +209,21 @@ def test_no_paid_text(evidence: Evidence) -> None:
             unproven = unproven or "the profile names nobody who has paid (paid_identity): the marker was never seen"
         elif not any(marked(evidence.response(f"whole {path}"), marker) for marker in markers):
             unproven = unproven or f"the marker is not on {path} as who has paid sees it: it proves nothing"
+        elif _by_fields(whole := evidence.response(f"whole {path}"), markers) and _read(whole) in _read(response):
+            unproven = (
+                unproven or f"the marker on {path} is a field, and who has paid reads no more than the teaser has"
+            )
     if unproven:
         raise Untestable(unproven) if evidence.claimed("crawl") else Inapplicable(unproven)
+
+
+def _by_fields(whole: Response, markers: tuple[Marker, ...]) -> bool:
+    """Whether no marker stands in what the whole page holds."""
+    return all(marked(whole, marker) != "the body" for marker in markers)
+
+
+def _read(response: Response) -> str:
+    return Page.of(response).text()
 
 
 def _asked(evidence: Evidence) -> Iterator[tuple[str, str, Response]]:

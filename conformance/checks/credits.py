@@ -8,7 +8,7 @@ from conformance.checks.envelope import holds, number, refused
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facts import Record
-from conformance.gather import again, unpaid
+from conformance.gather import again, entitled, unpaid
 from conformance.outcome import Inapplicable, Violation
 from conformance.profile import Family
 
@@ -18,7 +18,7 @@ _SKEW = 2
 _CENT = 0.005
 
 
-@check("credits.classified", unpaid)
+@check("credits.classified", unpaid, entitled)
 def test_classified(evidence: Evidence) -> None:
     envelope.classified(evidence)
 
@@ -100,6 +100,9 @@ def test_quantity(evidence: Evidence) -> None:
 
 @check("credits.way-out", unpaid)
 def test_way_out(evidence: Evidence) -> None:
+    _, response = refused(evidence, _THIS)
+    if fields.natural(response.value("retry-after")) or fields.http_date(response.value("retry-after")) is not None:
+        return
     holds(evidence, _THIS, "way-out")
 
 

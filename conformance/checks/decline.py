@@ -4,7 +4,7 @@ from conformance import schema
 from conformance.checks import check, envelope
 from conformance.checks.envelope import holds, refused
 from conformance.evidence import Evidence
-from conformance.gather import again, unpaid
+from conformance.gather import again, entitled, unpaid
 from conformance.outcome import Inapplicable, Untestable
 from conformance.profile import Family
 from conformance.selector import First, Map, Selector
@@ -13,7 +13,7 @@ _THIS = Family.DECLINE
 _LASTING = {"hard", "fraud", "authentication", "card_data", "configuration"}
 
 
-@check("decline.classified", unpaid)
+@check("decline.classified", unpaid, entitled)
 def test_classified(evidence: Evidence) -> None:
     envelope.classified(evidence)
 

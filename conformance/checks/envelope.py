@@ -32,6 +32,7 @@ __all__ = [
     "refused",
     "rules",
     "stable",
+    "tells_apart",
 ]
 
 _JSON = {"application/json", "text/json"}
@@ -79,6 +80,7 @@ def classified(evidence: Evidence) -> None:
     response = evidence.response("unpaid")
     declared = rules(evidence)
     if facts.matching(declared, response):
+        tells_apart(evidence, response)
         return
     statuses = {402, *(status for rule in declared for status in rule.status)}
     if response.status not in statuses and not 200 <= response.status < 300:
@@ -93,6 +95,31 @@ def classified(evidence: Evidence) -> None:
         exchange="unpaid",
         reason="the contract of this API, as the profile has it, does not say what this answer is",
     )
+
+
+def tells_apart(evidence: Evidence, response: Response) -> None:
+    """Holds when the rule that a refusal by 2xx fits is not one for success as well.
+
+    Raises Untestable where it is, or has no ``when``; where classes are claimed, also where nobody is known who has paid.
+    """
+    rule = facts.matching(rules(evidence), response)[0]
+    if not 200 <= response.status < 300:
+        return
+    if rule.when is None:
+        reason = (
+            f"rule {rule.name!r} of the profile takes every answer {response.shown()} for a refusal: say which (when)"
+        )
+        raise Untestable(reason)
+    if "entitled" in evidence.exchanges:
+        if facts.matching((rule,), evidence.response("entitled")):
+            reason = f"rule {rule.name!r} of the profile fits what paid_identity gets as well: it tells no refusal"
+            raise Untestable(reason)
+    elif evidence.profile.claims is not None and rule.family is not Family.DECLINE:
+        reason = (
+            f"a refusal by {response.shown()} is told from success by rule {rule.name!r} alone, and the profile names "
+            f"nobody who has paid (paid_identity)"
+        )
+        raise Untestable(reason)
 
 
 def _condition(rule: Answer) -> str:
@@ -314,13 +341,18 @@ def fits_own_schema(evidence: Evidence, family: Family) -> None:
     path = record.rule.schema
     try:
         demanded = documents.loads(path.read_bytes())
-        found = sorted(schema.violations(response.json_or_none(), demanded), key=lambda e: [*map(str, e.absolute_path)])
+        body = response.json_or_none()
+        found = sorted(schema.violations(body, demanded), key=lambda e: [*map(str, e.absolute_path)])
+        idle = not found and all(not any(schema.violations(other, demanded)) for other in _others(body))
     except OSError as error:
         reason = f"the schema {path} cannot be read: {error.strerror}"
         raise Untestable(reason) from error
     except (ValueError, SchemaError, Unresolvable, RecursionError, OverflowError) as error:
         reason = f"{path} is not a JSON Schema that can be judged by: {str(error).splitlines()[0]}"
         raise Untestable(reason) from error
+    if idle:
+        reason = f"{path.name} demands nothing of this body: any other fits it as well"
+        raise Untestable(reason)
     if found:
         raise Violation(
             expected=f"what {path.name} demands",
@@ -328,6 +360,13 @@ def fits_own_schema(evidence: Evidence, family: Family) -> None:
             at=schema.pointer(found[0].absolute_path) or "body",
             exchange="unpaid",
         )
+
+
+def _others(body: Any) -> Iterator[Any]:
+    """Bodies that no schema of this one takes, unless it demands nothing: of other types, and with other members."""
+    yield from (None, False, 0, "", [], {})
+    if isinstance(body, dict):
+        yield {name: [[None]] for name in body}
 
 
 def no_location(evidence: Evidence, family: Family) -> None:

@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 from conformance import fields, schema
 from conformance.checks import check
-from conformance.checks.envelope import rules
+from conformance.checks.envelope import rules, tells_apart
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facts import matching
-from conformance.gather import again, as_browser, conditional, linked, loopback, unpaid
+from conformance.gather import again, as_browser, conditional, entitled, linked, loopback, unpaid
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
+from conformance.protocols import x402
 
 REFUSED = "http.unpaid-is-refused"
 
@@ -30,11 +31,12 @@ def refusal(evidence: Evidence, label: str = "unpaid") -> Response:
     return response
 
 
-@check("http.unpaid-is-refused", unpaid, again)
+@check("http.unpaid-is-refused", unpaid, again, entitled)
 def test_unpaid_is_refused(evidence: Evidence) -> None:
     for label in ("unpaid", "again"):
         response = evidence.response(label)
         if matching(rules(evidence), response):
+            tells_apart(evidence, response)
             continue
         if 200 <= response.status < 300:
             raise Violation(
@@ -84,6 +86,12 @@ _WAYS = (
 def test_way_to_pay(evidence: Evidence) -> None:
     response = refusal(evidence)
     if evidence.endpoint.protocol is None:
+        if versions := x402.advertised(response):
+            told = " and ".join(map(str, versions))
+            reason = (
+                f"the refusal has an offer of x402 version {told}, and the profile has no protocol for this endpoint"
+            )
+            raise Untestable(reason)
         reason = "the endpoint speaks no payment protocol: its refusal is judged by its family"
         raise Inapplicable(reason)
     if any(response.values(name) for name in _WAYS) or _names_a_way(response.json_or_none()):

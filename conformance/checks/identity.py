@@ -27,6 +27,13 @@ def test_identities(evidence: Evidence) -> None:
                 exchange=label,
                 reason="who is turned away for another reason is asked to pay" if response.status == 402 else "",
             )
+        if (said := _said(evidence, response))[1] is not None and said == _said(evidence, evidence.response("unpaid")):
+            raise Violation(
+                expected=f"another answer for {name} than for who has not paid",
+                received=f"{response.shown()}, {_shown(said)}",
+                exchange=label,
+                reason="who is turned away for another reason is asked to pay",
+            )
 
 
 @check("http.outage-is-5xx", unpaid, outage)

@@ -50,6 +50,27 @@ def not_served(evidence: Evidence, response: Response, label: str) -> None:
     if not marked(paid_answer, marker):
         reason = f"the marker {marker.value!r} is not in the paid answer either: it proves nothing"
         raise Untestable(reason)
+    if holds(response, paid_answer):
+        raise Violation(
+            expected="an unpaid answer without the content of the paid one",
+            received="all of its body, without the marker",
+            at="body",
+            exchange=label,
+        )
+
+
+def holds(response: Response, sold: Response) -> bool:
+    """Whether a body is what is sold, or a JSON object with all its members."""
+    if len(sold.body) < _CONTENT:
+        return False
+    found, wanted = response.json_or_none(), sold.json_or_none()
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return all(key in found and found[key] == value for key, value in wanted.items())
+    return response.body == sold.body
+
+
+_CONTENT = 16
+"""Bytes: what is shorter may well be the same by chance, as ``{}`` and ``ok`` are."""
 
 
 def _not_for_a_decline(evidence: Evidence) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from conformance.attempts import GOOD, UNSIGNED, faults, kept_of, label
-from conformance.checks.leak import marked
+from conformance.checks.leak import holds, marked
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.gather import spoken
@@ -21,6 +21,7 @@ __all__ = [
     "charges_nothing",
     "controls",
     "doubt",
+    "good_payment",
     "met",
     "opened",
     "paid_for",
@@ -68,20 +69,7 @@ def _same_body(evidence: Evidence, here: str, response: Response) -> bool:
     if here == control or kept is None or kept.response is None or not marked(kept.response, _marker(evidence)):
         return False
     plain = evidence.response("unpaid")
-    sold = len(kept.response.body) >= _CONTENT and not _holds(plain, kept.response)
-    return sold and _holds(response, kept.response)
-
-
-def _holds(response: Response, sold: Response) -> bool:
-    """Whether one body is the other, or a JSON object with all the members of the other."""
-    found, wanted = response.json_or_none(), sold.json_or_none()
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        return all(key in found and found[key] == value for key, value in wanted.items())
-    return response.body == sold.body
-
-
-_CONTENT = 16
-"""Bytes: what is shorter may well be the same by chance, as ``{}`` and ``ok`` are."""
+    return not holds(plain, kept.response) and holds(response, kept.response)
 
 
 _LATER = 202
@@ -111,7 +99,7 @@ def controls(evidence: Evidence, group: str) -> Iterator[tuple[int, Exchange]]:
     doubts: list[Untestable] = []
     for version in versions(evidence):
         try:
-            yield version, _control(evidence, version, group)
+            yield version, good_payment(evidence, version, group)
         except Untestable as doubt:
             doubts.append(doubt)
     if doubts:
@@ -128,7 +116,7 @@ def attempts(evidence: Evidence, group: str) -> Iterator[tuple[int, str, Exchang
     doubts: list[Untestable] = []
     for version in versions(evidence):
         try:
-            _control(evidence, version, group)
+            good_payment(evidence, version, group)
         except Untestable as doubt:
             doubts.append(doubt)
             continue
@@ -143,7 +131,7 @@ def attempts(evidence: Evidence, group: str) -> Iterator[tuple[int, str, Exchang
         raise Inapplicable(reason)
 
 
-def _control(evidence: Evidence, version: int, group: str) -> Exchange:
+def good_payment(evidence: Evidence, version: int, group: str) -> Exchange:
     """The good payment of a group; Untestable, with the likeliest reason, when it was not served."""
     here = label(version, group, GOOD)
     exchange = evidence.exchange(here)

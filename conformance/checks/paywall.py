@@ -4,7 +4,7 @@ from conformance import facts, fields
 from conformance.checks import check, envelope
 from conformance.checks.envelope import holds, refused
 from conformance.evidence import Evidence
-from conformance.gather import again, unpaid
+from conformance.gather import again, entitled, unpaid
 from conformance.outcome import Inapplicable, Violation
 from conformance.profile import Family
 
@@ -12,7 +12,7 @@ _THIS = Family.PAYWALL
 _DAY = 86400
 
 
-@check("paywall.classified", unpaid)
+@check("paywall.classified", unpaid, entitled)
 def test_classified(evidence: Evidence) -> None:
     envelope.classified(evidence)
 

@@ -49,6 +49,7 @@ def contradictions(document: dict[str, Any]) -> Iterator[Fault]:
     yield from _placeholders(document)
     yield from _proofs(document)
     yield from _expectations(document)
+    yield from _allowances(document)
     for at in _URLS:
         if isinstance(url := value_at(document, at), str) and re.match(r"[^/]*//[^/?#]*@", url):
             yield Fault(at=at, says='holds a user name or password; take it out and send { env = "NAME" } in a header')
@@ -160,6 +161,16 @@ def _proofs(document: dict[str, Any]) -> Iterator[Fault]:
         if isinstance(witness, dict) and "log" in witness and value_at(document, ("target", "start")) is None:
             says = "counts lines in the log of a target that we start, and there is no [target.start]; add one"
             yield Fault(at=("endpoint", i, "witness", "log"), says=says)
+
+
+def _allowances(document: dict[str, Any]) -> Iterator[Fault]:
+    """What is sensitive is allowed in named places, and not everywhere."""
+    for i, answer in _entries(document, "answer"):
+        allowed = answer.get("allow_sensitive")
+        for k, pointer in enumerate(allowed if isinstance(allowed, list) else ()):
+            if isinstance(pointer, str) and set(pointer.split("/")) <= {"", "*"}:
+                says = f"is {_quoted(pointer)}, which is all of an answer; name the member"
+                yield Fault(at=("answer", i, "allow_sensitive", k), says=says)
 
 
 def _expectations(document: dict[str, Any]) -> Iterator[Fault]:

@@ -249,18 +249,25 @@ def payments(profile: Profile, exchanges: Mapping[str, Exchange]) -> list[dict[s
     Where the facilitator is ours, no money moved in any of them.
     """
     own = profile.facilitator.mode is FacilitatorMode.OWN
-    return [
-        {
-            "exchange": key,
-            "network": paid.network,
-            "asset": paid.asset,
-            "amount": paid.amount,
-            "payer": paid.payer,
-            "charged": None if own else paid.charged,
-        }
-        for key, exchange in exchanges.items()
-        if (paid := exchange.paid) and paid.version
-    ]
+    lines: dict[str, dict[str, Any]] = {}
+    for key, exchange in exchanges.items():
+        if not (paid := exchange.paid) or not paid.version:
+            continue
+        # Where the facilitator is ours each payment has a payer of its own; who is seen twice sent the same one again.
+        line = lines.setdefault(
+            key if own else paid.payer,
+            {
+                "exchange": key,
+                "network": paid.network,
+                "asset": paid.asset,
+                "amount": paid.amount,
+                "payer": paid.payer,
+                "charged": None if own else False,
+            },
+        )
+        if not own:
+            line["charged"] = line["charged"] or paid.charged
+    return list(lines.values())
 
 
 def _row(row: Row, result: Result | None) -> dict[str, Any]:

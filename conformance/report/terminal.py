@@ -4,12 +4,15 @@ import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+import jmespath
+from jmespath.exceptions import JMESPathError
+
 from conformance.catalogue import Edition, Requirement, Source
 from conformance.outcome import Outcome, Verdict, printable
 from conformance.profile import Answer, FacilitatorMode, Profile
 from conformance.report.document import Report, payments
 from conformance.run import Result, lacking
-from conformance.selector import Const, First, Map, Scalar, Selector
+from conformance.selector import Const, First, JmesPath, Map, Scalar, Selector
 from conformance.target import Process
 
 __all__ = ["header", "last_line", "summary"]
@@ -38,9 +41,17 @@ def last_line(report: Report) -> str:
     more = sum(why != "not claimed" for why in report.unjudged.values())
     classes = ", ".join(report.classes) or "no class"
     told = f"{word}: {counts}; judged {classes}" + (f"; {more} more classes not judged" if more else "")
+    if allowed := len(set(_allowed(report.profile))):
+        told += f"; {allowed} place{'s' if allowed > 1 else ''} of answers where the profile allows what is sensitive"
     if excused := len({(answer.name, fact) for answer, fact, _ in _excused(report.profile)}):
         told += f"; {excused} fact{'s' if excused > 1 else ''} of an envelope waived or said by the profile"
     return "; ".join([told, *_wanting(report)])
+
+
+def _allowed(profile: Profile) -> Iterator[tuple[str, str]]:
+    """The rules in use that allow what is sensitive, and where."""
+    used = {name for endpoint in profile.endpoints for name in endpoint.answers}
+    yield from ((rule.name, at) for rule in profile.answers if rule.name in used for at in rule.allow_sensitive)
 
 
 def _excused(profile: Profile) -> Iterator[tuple[Answer, str, str]]:
@@ -50,22 +61,39 @@ def _excused(profile: Profile) -> Iterator[tuple[Answer, str, str]]:
         if answer.name in used:
             yield from ((answer, fact, f"waived: {why}") for fact, why in answer.waive.items())
             for fact, selector in answer.facts.items():
-                if (own := _own_word(selector)) is not None:
+                if (own := _own_word(selector, fact)) is not None:
                     yield answer, fact, f"said by the profile: {own}"
 
 
-def _own_word(selector: Selector) -> Scalar | None:
-    """What the profile says itself in the place of a fact, if only where the target says nothing."""
+# Facts for which we have words of our own, so that a profile has to say which of them an API means.
+_TRANSLATED = {"category", "reason", "unit", "scope"}
+
+
+def _own_word(selector: Selector, fact: str) -> Scalar | None:
+    """What the profile says itself in the place of ``fact``, if only where the target says nothing, or something else."""
     match selector:
         case Const(value=value):
             return value
         case First(selectors=several):
-            return next((own for one in several if (own := _own_word(one)) is not None), None)
+            return next((own for one in several if (own := _own_word(one, fact)) is not None), None)
         case Map(selector=inner, to=to, default=default):
-            own = _own_word(inner)
-            return None if own is None else to.get(str(own), default)
+            own = _own_word(inner, fact)
+            if own is None:
+                return default if fact not in _TRANSLATED or not to else None
+            return to.get(str(own), default)
+        case JmesPath(expression=expression):
+            # What an expression finds in nothing at all, it does not find in the answer.
+            return _found_in_nothing(expression)
         case _:
             return None
+
+
+def _found_in_nothing(expression: str) -> Scalar | None:
+    try:
+        found = jmespath.search(expression, None)
+    except (JMESPathError, TypeError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, str | int | float) and found not in ("", False) else None
 
 
 def _wanting(report: Report) -> Iterator[str]:
