@@ -1,19 +1,15 @@
 """What a refusal says, whatever its shape: the rule of the profile that it fits, and the facts that this rule finds."""
 
 import datetime as dt
-import html
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from itertools import islice
 from typing import Any
-from urllib.parse import parse_qsl
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from conformance import fields, schema
+from conformance import fields, members
 from conformance.exchange import Response
 from conformance.page import Page
 from conformance.profile import Answer, When
@@ -219,17 +215,12 @@ def _all(selector: Selector, response: Response, name: str) -> Iterator[Fact]:
 def _single(selector: Selector, response: Response, name: str) -> Iterator[Fact]:
     match selector:
         case Member(names=names):
-            called = _called(response)
-            spelt = dict.fromkeys(map(_spelt, names))
-            named = [
-                (place.count("/"), rank, place, v) for rank, n in enumerate(spelt) for place, v in called.get(n, ())
-            ]
-            for _, _, place, value in sorted(named, key=lambda found: found[:2]):
+            for place, value in members.named(response, names):
                 if _suits(name, value, response) and not (name in _OWN and _ANOTHERS.search(place)):
                     yield Fact(value=value, at=place, part="body")
         case JmesPath():
             if (value := _found(selector, response)) is not None and value != "":
-                place = _standing(response.json_or_none(), value, _places(selector))
+                place = members.standing(response.json_or_none(), value, _places(selector))
                 yield Fact(value=value, at=place, part="body")
         case _:
             value = _found(selector, response)
@@ -239,61 +230,6 @@ def _single(selector: Selector, response: Response, name: str) -> Iterator[Fact]
                 yield Fact(value=value, at=_places(selector), part=part, prose=isinstance(selector, Text))
 
 
-def _spelt(name: str) -> str:
-    """A name of a member in its one spelling: ``errorCode``, ``Error Code`` and ``error-code`` are ``error_code``."""
-    return re.sub(r"[\s_.-]", "", name).lower()
-
-
-@lru_cache(maxsize=8)
-def _called(response: Response) -> Mapping[str, list[tuple[str, Any]]]:
-    """Places and values of the members of the body by their names in one spelling; a rule asks for dozens of names."""
-    found: dict[str, list[tuple[str, Any]]] = {}
-    for place, key, value in islice(_members(_document(response)), _MOST):
-        found.setdefault(_spelt(key), []).append((place, value))
-    return found
-
-
-_FORM = re.compile(r"[\w.\[\]%-]+=[^&\s]*(?:&[\w.\[\]%-]+=[^&\s]*)*")
-_XML = re.compile(r"<(?:[\w.-]+:)?([\w.-]{1,80})(?:\s[^<>]*)?>([^<>]+)</|(?<=\s)([\w.-]{1,80})=\"([^\"<>]*)\"")
-
-
-def _document(response: Response) -> Any:
-    """The body as JSON; the pairs of a form, or the elements and attributes of XML, as one object of the first each."""
-    text = response.text().lstrip("\ufeff \t\r\n") if response.json_or_none() is None else ""
-    if _FORM.fullmatch(pairs := text[:_LONGEST].rstrip()):
-        return dict(reversed(parse_qsl(pairs)))
-    if not text.startswith("<") or "html" in response.media_type() or re.match(r"(?i)<!doctype html|<html", text):
-        return response.json_or_none()
-    document: dict[str, str] = {}
-    for element, inner, attribute, value in _XML.findall(text[:_LONGEST]):
-        document.setdefault(element or attribute, html.unescape(inner or value).strip())
-    return document
-
-
-def _members(document: Any, at: str = "", deep: int = 0) -> Iterator[tuple[str, str, Any]]:
-    """Place, name and value of every member, down to the seventh level."""
-    items = (
-        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    )
-    for key, value in list(items)[:_MANY]:
-        place = f"{at}{schema.pointer((key,))}"
-        yield place, str(key) if isinstance(document, dict) else "", value
-        if deep < _DEEP:
-            yield from _members(value, place, deep + 1)
-
-
-def _standing(document: Any, value: Any, otherwise: str) -> str:
-    """Where the one ``value`` stands that an expression found."""
-    same = (place for place, _, found in _members(document) if type(found) is type(value) and found == value)
-    return next(same, otherwise) if isinstance(value, str | int | float) else otherwise
-
-
-# Members of one object or list, and of a body in all, that are looked at.
-_MANY, _MOST = 200, 5000
-# An answer of GraphQL has its errors in the data, and those of a processor in the history of a transaction.
-_DEEP = 6
-# Characters of a body that is no JSON.
-_LONGEST = 100_000
 # What an object tells of the caller, or of what is for sale, is no fact of the refusal.
 _OWN = {"code", "decline_code", "reason", "message", "amount", "price", "currency", "interval"}
 _ANOTHERS = re.compile(

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from altering import ALL, PROBLEMS, V1, becomes, browses, field, only, problem, when
+from altering import ALL, PROBLEMS, V1, becomes, browses, field, lacks, only, problem, when
 from fault import fault
-from serving import Answer, Asked, Change
+from serving import Answer, Asked, Change, then
 
 __all__ = ["BODY"]
 
@@ -212,10 +212,18 @@ BODY = (
         "http.identities",
         edit=_banned,
     ),
-    fault("a provider that is down asks for money", None, "http.outage-is-5xx", at=("weather",), edit=_no_protocol),
+    fault(
+        "a provider that is down asks for money",
+        lacks("payment-required"),
+        "http.outage-is-5xx",
+        at=("weather",),
+        edit=_no_protocol,
+    ),
     fault(
         "a provider that is down opens the shop",
-        when(lambda asked: "boom" in asked.query, becomes(200, "{}", "application/json")),
+        then(
+            when(lambda asked: "boom" in asked.query, becomes(200, "{}", "application/json")), lacks("payment-required")
+        ),
         "http.outage-is-5xx",
         at=("weather",),
         edit=_no_protocol,

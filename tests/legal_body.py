@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from altering import becomes, browses, field, problem, when
+from altering import becomes, browses, field, lacks, problem, when
 from serving import Answer, Asked, Change, refusals, then
 from variant import Legal, both, first, legal
 
@@ -205,7 +205,7 @@ BODY: tuple[Legal, ...] = (
     ),
     legal(
         "its provider is down, and nobody is refused",
-        when(lambda asked: "boom" in asked.query, becomes(503)),
+        then(when(lambda asked: "boom" in asked.query, becomes(503)), lacks("payment-required")),
         where=("/weather",),
         edit=both(_rule(), first(protocol=None, versions=None, terms=None)),
     ),

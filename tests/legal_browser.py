@@ -94,7 +94,10 @@ BROWSER: tuple[Legal, ...] = (
     ),
     legal(
         "people are sent where they can pay, by an API that sells for credits",
-        when(browses, lambda answer: (answer.become(303), answer.set("Location", "/pay"))[-1]),
+        then(
+            when(browses, lambda answer: (answer.become(303), answer.set("Location", "/pay"))[-1]),
+            lacks("payment-required"),
+        ),
         where=("/weather",),
         edit=_sold_for_credits,
     ),

@@ -27,7 +27,7 @@ ROOMS = (
     ("target",),
     ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "wire"),
     ("fields", "protocols"),
-    ("page", "facts", "family", "recorded"),
+    ("page", "members", "facts", "family", "recorded"),
     ("facilitator",),
     ("purse", "probe", "gather", "attempts", "occasions", "replays", "instances"),
     ("sandbox",),
