@@ -719,11 +719,11 @@ ANSWERS: dict[tuple[str, str], tuple[Response, dict[str, object]]] = {
     ),
     ("paypal", "nvp-failure"): (
         answer(
-            "CORRELATIONID=c1&ACK=Failure&L_ERRORCODE0=10562&L_SHORTMESSAGE0=Invalid%20Data&L_LONGMESSAGE0=No",
+            "CORRELATIONID=c1&ACK=Failure&L_ERRORCODE0=10562&L_SHORTMESSAGE0=Invalid%20Data&L_LONGMESSAGE0=Try%20another",
             status=200,
             kind="text/plain; charset=utf-8",
         ),
-        {"code": "10562", "message": "No", "request_id": "c1", "category": "card_data"},
+        {"code": "10562", "message": "Try another", "request_id": "c1", "category": "card_data"},
     ),
 }
 

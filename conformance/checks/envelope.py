@@ -214,7 +214,8 @@ def _unfit(record: Record, problem: schema.Problem, looked: Mapping[str, str], d
             expected=problem.expected, received=schema.shown(found.value), at=f"{at}, {place}", exchange="unpaid"
         )
     told = f"none (looked at {next(iter(looked.values()))})" if len(looked) == 1 else f"none of {', '.join(looked)}"
-    present = ", ".join(f"{name} {schema.shown(record.facts[name].value, 40)}" for name in record.facts)
+    spoken = [name for name in record.facts if name in set(_names(demand))]
+    present = ", ".join(f"{name} {schema.shown(record.facts[name].value, 40)}" for name in spoken)
     described = demand.get("properties", {}).get(problem.member, {}).get("description", "")
     return Violation(
         expected=f"{problem.member}: {described}" if described else problem.expected,
