@@ -1,11 +1,10 @@
 """Checks of class ``http`` on the content of a refusal, by whatever declared status it comes."""
 
 import json
-import re
 
 from conformance import fields
 from conformance.checks import check
-from conformance.checks.envelope import rules
+from conformance.checks.envelope import not_json, rules, says_json
 from conformance.checks.http import REFUSED
 from conformance.evidence import Evidence
 from conformance.exchange import Response
@@ -17,7 +16,6 @@ from conformance.protocols import x402
 
 __all__ = ["declared", "is_declared"]
 
-_JSON = re.compile(r"(application|text)/json|[a-z]+/[a-z0-9.!#$&^_-]+\+json")
 _PROSE = HTML | {"text/plain"}
 
 
@@ -38,16 +36,18 @@ def declared(evidence: Evidence, label: str = "unpaid") -> Response:
 @check("http.body-is-what-it-says", unpaid, again)
 def test_body_is_what_it_says(evidence: Evidence) -> None:
     declared(evidence)
+    asked = False
     for label in evidence.exchanges:
         response = evidence.response(label)
-        media_type = response.media_type()
         # Problem details have a requirement of their own, and no content says nothing false.
-        if not _JSON.fullmatch(media_type) or media_type == "application/problem+json" or not response.body:
+        if not says_json(response) or response.media_type() == "application/problem+json":
             continue
-        try:
-            response.json()
-        except ValueError as error:
-            raise Violation(expected=media_type, received=str(error), at="body", exchange=label) from error
+        asked = True
+        if broken := not_json(response):
+            raise Violation(expected=response.media_type(), received=broken, at="body", exchange=label)
+    if not asked:
+        reason = "the refusal has no content that is called JSON, or is problem details, which are judged as such"
+        raise Inapplicable(reason)
 
 
 @check("http.content-length", unpaid)

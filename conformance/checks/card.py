@@ -16,7 +16,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Request, Response
 from conformance.facts import matching, slug
 from conformance.gather import again, as_browser, unpaid
-from conformance.outcome import Violation
+from conformance.outcome import Inapplicable, Violation
 from conformance.profile import Profile
 from conformance.selector import resolve_pointer
 
@@ -46,8 +46,10 @@ def test_no_card_secret(evidence: Evidence) -> None:
 
 @check("http.no-echo", unpaid, again, as_browser)
 def test_no_echo(evidence: Evidence) -> None:
+    said = False
     for label, response in _refusals(evidence):
         sent = dict.fromkeys(_secrets(evidence.exchange(label).request))
+        said = said or bool(sent)
         told = [part for part in _told(evidence, response) if sent]
         for what, pattern in sent:
             for at, name, text in told:
@@ -56,6 +58,9 @@ def test_no_echo(evidence: Evidence) -> None:
                     raise Violation(
                         expected="nothing of what the request said in confidence", received=what, at=at, exchange=label
                     )
+    if not said:
+        reason = "the request says nothing in confidence that stands in the profile: http.no-secret judges the rest"
+        raise Inapplicable(reason)
 
 
 @check("http.no-personal-data", unpaid, again, as_browser)

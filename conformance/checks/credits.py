@@ -3,8 +3,9 @@
 import math
 
 from conformance import facts, fields, schema
-from conformance.checks import check, envelope
-from conformance.checks.envelope import holds, number, refused
+from conformance.checks import check, demand, envelope
+from conformance.checks.demand import holds, number
+from conformance.checks.envelope import refused
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facts import Record
@@ -35,7 +36,7 @@ def test_own_schema(evidence: Evidence) -> None:
 
 @check("credits.members", unpaid)
 def test_members(evidence: Evidence) -> None:
-    envelope.in_members(evidence, _THIS)
+    demand.in_members(evidence, _THIS)
 
 
 @check("credits.parts-agree", unpaid)
@@ -90,7 +91,7 @@ def test_docs_url(evidence: Evidence) -> None:
 
 @check("credits.money", unpaid)
 def test_money(evidence: Evidence) -> None:
-    envelope.has_money(evidence, _THIS)
+    demand.has_money(evidence, _THIS)
 
 
 @check("credits.quantity", unpaid)
@@ -133,7 +134,7 @@ def test_resets_at(evidence: Evidence) -> None:
 
 @check("credits.remedy-is-absolute", unpaid)
 def test_remedy_is_absolute(evidence: Evidence) -> None:
-    envelope.has_absolute_remedy(evidence, _THIS)
+    demand.has_absolute_remedy(evidence, _THIS)
 
 
 @check("credits.no-decline-code", unpaid)

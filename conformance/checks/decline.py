@@ -1,8 +1,9 @@
 """Checks of class ``decline``: a payment that was tried and failed."""
 
 from conformance import schema
-from conformance.checks import check, envelope
-from conformance.checks.envelope import holds, refused
+from conformance.checks import check, demand, envelope
+from conformance.checks.demand import holds
+from conformance.checks.envelope import refused
 from conformance.evidence import Evidence
 from conformance.gather import again, entitled, unpaid
 from conformance.outcome import Inapplicable, Untestable
@@ -30,7 +31,7 @@ def test_own_schema(evidence: Evidence) -> None:
 
 @check("decline.members", unpaid)
 def test_members(evidence: Evidence) -> None:
-    envelope.in_members(evidence, _THIS)
+    demand.in_members(evidence, _THIS)
 
 
 @check("decline.parts-agree", unpaid)
@@ -85,7 +86,7 @@ def test_docs_url(evidence: Evidence) -> None:
 
 @check("decline.money", unpaid)
 def test_money(evidence: Evidence) -> None:
-    envelope.has_money(evidence, _THIS)
+    demand.has_money(evidence, _THIS)
 
 
 @check("decline.decline-code", unpaid)

@@ -1,8 +1,9 @@
-"""Words of the checks on refusals: the record of one, and what the fact schemas say of it. No check is here."""
+"""Words of the checks on refusals: which rule one fits, and what holds for it whatever it says. No check is here."""
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from jsonschema.exceptions import SchemaError
@@ -20,25 +21,20 @@ __all__ = [
     "agree",
     "classified",
     "fits_own_schema",
-    "has_absolute_remedy",
-    "has_money",
-    "holds",
-    "in_members",
     "no_location",
     "no_login_challenge",
     "no_retry_after",
-    "number",
+    "not_json",
     "of_one_family",
     "refused",
     "rules",
+    "says_json",
     "stable",
     "tells_apart",
 ]
 
-_JSON = {"application/json", "text/json"}
 # What two parts of an answer may word differently.
 _WORDED = {"message", "developer_message", "request_id", "docs_url", "scope"}
-_FOR_PEOPLE = {"message", "developer_message"}
 _ADDRESSES = {"remedy", "next_action"}
 # Seconds between a moment and the same one, counted from another clock or rounded.
 _SKEW = 2
@@ -58,15 +54,34 @@ def refused(evidence: Evidence, family: Family, label: str = "unpaid") -> tuple[
     if not found:
         reason = f"the answer {response.shown()} fits none of the endpoint's answer rules"
         raise Untestable(reason, cause=f"{family}.classified")
-    if response.body and response.media_type() in _JSON and response.json_or_none() is None:
-        reason = "the body is no JSON, though its Content-Type says so"
-        raise Untestable(reason, cause="http.body-is-what-it-says")
+    if broken := not_json(response):
+        problem = response.media_type() == "application/problem+json"
+        reason = f"the body is no JSON, though its Content-Type says so: {broken}"
+        raise Untestable(reason, cause="http.problem-details" if problem else "http.body-is-what-it-says")
     if found[0].family is not family:
         reason = f"the refusal here is of family {found[0].family} (rule {found[0].name!r}): no {family} is seen"
         if _shown_elsewhere(evidence, family):
             raise Inapplicable(reason)
         raise Untestable(reason)
     return facts.record(found[0], response), response
+
+
+_JSON = re.compile(r"(application|text)/json|[a-z]+/[a-z0-9.!#$&^_-]+\+json")
+
+
+def says_json(response: Response) -> bool:
+    """Whether there is content, and its media type is JSON or built on it."""
+    return bool(response.body and _JSON.fullmatch(response.media_type()))
+
+
+def not_json(response: Response) -> str:
+    """Why content that is called JSON is none; empty where it is, or is not called so."""
+    try:
+        if says_json(response):
+            response.json()
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _shown_elsewhere(evidence: Evidence, family: Family) -> bool:
@@ -152,136 +167,6 @@ def of_one_family(evidence: Evidence, family: Family) -> None:
     if not families:
         reason = "the refusal fits no answer rule"
         raise Untestable(reason, cause=f"{family}.classified")
-
-
-def holds(evidence: Evidence, family: Family, part: str, *, of: str = "") -> None:
-    """Holds when the record of the refusal fits ``part`` of the fact schema ``of``, which is that of the family.
-
-    What the profile waives does not count; what it does not look for cannot be judged.
-    """
-    record, _ = refused(evidence, family)
-    name = f"facts/{of or family}"
-    demand = schema.named(name)["$defs"][part]
-    spoken = dict.fromkeys(_names(demand))
-    problems = schema.problems(record.document, f"{name}#/$defs/{part}")
-    lacking = [fact for fact in spoken if fact not in record.document]
-    if not problems:
-        if len(lacking) == len(spoken):
-            reason = f"the refusal has no {' and no '.join(spoken)}"
-            raise Inapplicable(reason)
-        return
-    ways = _wanting(demand, problems[0], record)
-    absent = list(dict.fromkeys(fact for way in ways for fact in way))
-    if ways and all(any(fact in record.rule.waive for fact in way) for way in ways):
-        waived = next(fact for fact in absent if fact in record.rule.waive)
-        reason = f"waived: the API sends no {waived} ({record.rule.waive[waived]})"
-        raise Inapplicable(reason)
-    looked = {fact: where for fact in absent if (where := record.looked_at(fact))}
-    if absent and not looked:
-        reason = (
-            f"rule {record.rule.name!r} of the profile does not say where {' or '.join(absent)} stands: add it to "
-            f"[answer.facts], or to [answer.waive] with the reason why this API does not send it"
-        )
-        raise Untestable(reason)
-    raise _unfit(record, problems[0], looked, demand)
-
-
-def _wanting(demand: Any, problem: schema.Problem, record: Record) -> list[list[str]]:
-    """The facts for want of which ``problem`` is one; none where it is about what a fact says.
-
-    Of several ways to be complete, those that the refusal has begun, each by itself; else all of them.
-    """
-    if problem.at:
-        return []
-    if branches := demand.get("anyOf", ()):
-        named = [branch["required"] for branch in branches if "required" in branch]
-        named = [way for way in named if any(fact in record.document for fact in way)] or named
-    elif problem.keyword == "dependentRequired":
-        needed = demand["dependentRequired"].items()
-        named = [[fact for having, facts in needed if having in record.document for fact in facts]]
-    else:
-        named = [[problem.member] if problem.member else []]
-    ways = [[fact for fact in way if fact not in record.document] for way in named]
-    return ways if all(ways) else []
-
-
-def _unfit(record: Record, problem: schema.Problem, looked: Mapping[str, str], demand: Any) -> Violation:
-    at = problem.at[0] if problem.at else problem.member
-    if at in record.facts:
-        found = record.facts[str(at)]
-        place = found.at or f"the rule {record.rule.name!r} of the profile"
-        return Violation(
-            expected=problem.expected, received=schema.shown(found.value), at=f"{at}, {place}", exchange="unpaid"
-        )
-    told = f"none (looked at {next(iter(looked.values()))})" if len(looked) == 1 else f"none of {', '.join(looked)}"
-    spoken = [name for name in record.facts if name in set(_names(demand))]
-    present = ", ".join(f"{name} {schema.shown(record.facts[name].value, 40)}" for name in spoken)
-    described = demand.get("properties", {}).get(problem.member, {}).get("description", "")
-    return Violation(
-        expected=f"{problem.member}: {described}" if described else problem.expected,
-        received=told if looked else f"a refusal that says {present}",
-        exchange="unpaid",
-    )
-
-
-def _names(demand: Any) -> Iterator[str]:
-    """The facts that a part of a fact schema speaks about, in its order."""
-    match demand:
-        case dict():
-            yield from demand.get("required", ())
-            yield from demand.get("properties", {})
-            for fact, others in demand.get("dependentRequired", {}).items():
-                yield from (fact, *others)
-            for keyword in ("if", "then", "not"):
-                yield from _names(demand.get(keyword))
-            for branch in demand.get("anyOf", ()):
-                yield from _names(branch)
-
-
-def has_money(evidence: Evidence, family: Family) -> None:
-    """Holds when an amount is no float, and stands beside its currency."""
-    record, _ = refused(evidence, family)
-    amount = record.facts.get("amount")
-    # JSON Schema takes 10.0 for an integer.
-    if amount and isinstance(amount.value, float):
-        raise Violation(
-            expected="an integer of minor units, or a decimal text: a float does not hold money exactly",
-            received=schema.shown(amount.value),
-            at=amount.at,
-            exchange="unpaid",
-        )
-    holds(evidence, family, "money", of="refusal")
-
-
-def has_absolute_remedy(evidence: Evidence, family: Family) -> None:
-    """Holds when the address at which it is paid is absolute; a link on a page is read where it stands."""
-    record, _ = refused(evidence, family)
-    if (remedy := record.facts.get("remedy")) and remedy.part == "page":
-        reason = "a link on a page is relative to it"
-        raise Inapplicable(reason)
-    holds(evidence, family, "remedy-is-absolute")
-
-
-def number(record: Record, name: str) -> float:
-    """A fact that is a number; Inapplicable where the refusal does not have it, or it is none."""
-    value = record.document.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        reason = f"the refusal has no number for {name}"
-        raise Inapplicable(reason)
-    return value
-
-
-def in_members(evidence: Evidence, family: Family) -> None:
-    """Holds when no fact stands only in a sentence for people."""
-    record, _ = refused(evidence, family)
-    for name, found in record.facts.items():
-        if found.prose and name not in _FOR_PEOPLE:
-            raise Violation(
-                expected=f"{name} as a member or a field of its own",
-                received=f"{schema.shown(found.value)}, in a sentence only",
-                at=found.at,
-                exchange="unpaid",
-            )
 
 
 def agree(evidence: Evidence, family: Family) -> None:

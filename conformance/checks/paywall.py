@@ -1,8 +1,9 @@
 """Checks of class ``paywall``: a refusal until something is bought, renewed or paid."""
 
 from conformance import facts, fields
-from conformance.checks import check, envelope
-from conformance.checks.envelope import holds, refused
+from conformance.checks import check, demand, envelope
+from conformance.checks.demand import holds
+from conformance.checks.envelope import refused
 from conformance.evidence import Evidence
 from conformance.gather import again, entitled, unpaid
 from conformance.outcome import Inapplicable, Violation
@@ -29,7 +30,7 @@ def test_own_schema(evidence: Evidence) -> None:
 
 @check("paywall.members", unpaid)
 def test_members(evidence: Evidence) -> None:
-    envelope.in_members(evidence, _THIS)
+    demand.in_members(evidence, _THIS)
 
 
 @check("paywall.parts-agree", unpaid)
@@ -84,7 +85,7 @@ def test_docs_url(evidence: Evidence) -> None:
 
 @check("paywall.money", unpaid)
 def test_money(evidence: Evidence) -> None:
-    envelope.has_money(evidence, _THIS)
+    demand.has_money(evidence, _THIS)
 
 
 @check("paywall.remedy", unpaid)
@@ -94,7 +95,7 @@ def test_remedy(evidence: Evidence) -> None:
 
 @check("paywall.remedy-is-absolute", unpaid)
 def test_remedy_is_absolute(evidence: Evidence) -> None:
-    envelope.has_absolute_remedy(evidence, _THIS)
+    demand.has_absolute_remedy(evidence, _THIS)
 
 
 @check("paywall.reason", unpaid)
