@@ -145,7 +145,10 @@ def _terms(version: int) -> tuple[str, ...]:
 
 
 def _way(evidence: Evidence, version: int, index: int) -> x402.Way:
-    offer = x402.offer_in(evidence.response("unpaid"), version)
+    try:
+        offer = x402.offer_in(evidence.response("unpaid"), version)
+    except x402.Malformed:
+        offer = None
     found = next((way for way in offer.ways() if way.index == index), None) if offer else None
     if found is None:
         reason = "the offer that was paid is not in the unpaid answer"

@@ -151,7 +151,7 @@ def test_no_override(evidence: Evidence) -> None:
         for call in paid.calls:
             # What scheme upto settles is up to the server, and may be little on any day.
             metered = paid.scheme == "upto" and call.kind == "settle"
-            own = {each.requirements.get(member) for each in usual.asked("settle")}
+            own = [each.requirements.get(member) for each in usual.asked("settle")]
             if metered and (call.requirements.get(member) != _OVERRIDE or _OVERRIDE in own):
                 continue
             if call.requirements.get(member) != paid.amount:
