@@ -134,13 +134,15 @@ class Probe:
             self.kept[label] = exchange
             return exchange
         self.made[label] = made
+        # Of one who paid before, what was asked about that is not told again.
+        earlier = len(self.purse.followed(made).calls) if order.payer else 0
         self.purse.instruct(made, order, self.wire.timeout)
         carried = carry(made.value) if carry else Changes(headers={x402.PAYMENT[order.version]: made.value})
         with self.purse.alone():
             before = self.witnessed() if watched else None
             exchange = self.ask(label, raw=raw, **_both(changes, carried))
             after = self.witnessed() if watched else None
-        self._watched(label, replace(exchange, paid=self.purse.followed(made)), before, after)
+        self._watched(label, replace(exchange, paid=self.purse.followed(made, after=earlier)), before, after)
         if carry is None and order == Order(version=order.version, way=order.way):
             self._doubt(label, order)
             self._look_whether_open(label, order)
@@ -215,21 +217,25 @@ class Probe:
         for (label, payment), exchange in zip(made.items(), answered, strict=True):
             self.kept[label] = replace(exchange, paid=self.purse.followed(payment))
 
-    def repeat(self, label: str, made: Made, **changes: Unpack[Changes]) -> Exchange:
+    def repeat(self, label: str, made: Made, *, watched: bool = False, **changes: Unpack[Changes]) -> Exchange:
         """Sends the endpoint's request with a payment that was made before, and keeps it as ``label``.
 
-        What is noted of the facilitator is what it was asked from now on.
+        What is noted of the facilitator is what it was asked from now on; ``watched`` as in ``pay``.
         """
-        before = len(self.purse.followed(made).calls)
+        earlier = len(self.purse.followed(made).calls)
         carried = Changes(headers={x402.PAYMENT[made.note.version]: made.value})
-        exchange = self.ask(label, **_both(changes, carried))
-        self.kept[label] = replace(exchange, paid=self.purse.followed(made, after=before))
+        with self.purse.alone():
+            before = self.witnessed() if watched else None
+            exchange = self.ask(label, **_both(changes, carried))
+            after = self.witnessed() if watched else None
+        self._watched(label, replace(exchange, paid=self.purse.followed(made, after=earlier)), before, after)
         return self.kept[label]
 
-    def pay_in_copies(self, labels: Sequence[str], order: Order) -> None:
+    def pay_in_copies(self, labels: Sequence[str], order: Order, *, watched: bool = False) -> None:
         """Sends one payment in as many requests as there are ``labels``, whole at the same moment, and keeps each.
 
-        What the facilitator was asked stands with the first: nobody can tell for which of them it was asked.
+        What the facilitator was asked, and what the witness saw where it is ``watched``, stands with the first: nobody
+        can tell for which of them it was.
         """
         try:
             made = self._made(order)
@@ -240,10 +246,13 @@ class Probe:
         request = request_to(self.profile, self.endpoint, headers={x402.PAYMENT[order.version]: made.value})
         account = self.endpoint.name if self.endpoint else ""
         with self.purse.alone():
+            before = self.witnessed() if watched else None
             answered = self.wire.send_at_once([request] * len(labels), account=account)
+            after = self.witnessed() if watched else None
         notes = [self.purse.followed(made)] + [made.note] * (len(labels) - 1)
         for label, exchange, note in zip(labels, answered, notes, strict=True):
             self.kept[label] = replace(exchange, paid=note)
+        self._watched(labels[0], self.kept[labels[0]], before, after)
 
     def watch(self, label: str) -> None:
         """The plain request, with what the witness reads before and after it."""

@@ -17,6 +17,7 @@ from conformance.paid import FacilitatorCall, Paid
 from conformance.profile import Budget, Profile, ProfileError
 from conformance.protocols import x402
 from conformance.protocols.x402 import encoding, hostile, payment, recipes
+from conformance.protocols.x402.identifier import identified
 from conformance.protocols.x402.payment import Payment, Unsignable
 from conformance.protocols.x402.recipe import at_slot
 from conformance.protocols.x402.signing import Payer
@@ -84,6 +85,10 @@ class Order:
     """What the payer owns, in atomic units; None for enough."""
     holds: int | None = None
     """Seconds from now for which it is valid; None for as long as the offer asks."""
+    payer: str = ""
+    """The address of one who paid before; empty for somebody new."""
+    identifier: str = ""
+    """What it is identified by, as JSON text: ``null`` for nothing at all, empty for what the offer asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +115,8 @@ class Purse:
     broke: str = ""
     """Why the last payment was not made for want of money; empty as long as there was enough."""
     _minted: int = 0
+    _payers: dict[str, Payer] = field(default_factory=dict)
+    """Who paid, by address."""
     _spent: dict[str, int] = field(default_factory=dict)
     """In atomic units, by network and asset; where there are books, they know better."""
     _alone: bool = False
@@ -132,8 +139,11 @@ class Purse:
     def make(self, offer: x402.Offer, order: Order) -> Made:
         """The payment of ``order`` for ``offer``; raises Unpayable."""
         now = int(time.time())
-        payer = self._mint()
+        payer = self._payers[order.payer] if order.payer else self._mint()
+        self._payers[payer.address] = payer
         good = self._good(offer, order, payer, now)
+        if order.identifier:
+            good = replace(good, document=identified(good.document, json.loads(order.identifier)))
         try:
             document = _broken(good, order, payer, now)
             value = _written(good, document, order)
@@ -182,6 +192,16 @@ class Purse:
         """The good payment ``made`` in other bytes. Raises ValueError for twins that do not go together."""
         value = encoding.twin(made.payment.document, twins)
         return replace(made, value=value, note=replace(made.note, twins=twins))
+
+    def broken(self, made: Made, recipe: str) -> Made:
+        """The good payment ``made``, broken by ``recipe``; raises Unpayable where there is nothing to break."""
+        order = Order(version=made.note.version, recipe=recipe)
+        document = _broken(made.payment, order, self._payers[made.note.payer], int(time.time()))
+        return replace(made, value=encoding.header(document), note=replace(made.note, recipe=recipe))
+
+    def identifier(self, length: int = 36) -> str:
+        """An identifier that no other payment has, with a letter, a digit and each mark that one may have."""
+        return ("Pay-_0" + self._word("identifier").hex() * 2)[:length]
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -5,53 +5,17 @@ from collections.abc import Container, Iterator
 from conformance.attempts import GOOD, label
 from conformance.checks import check
 from conformance.checks.opening import attempts, charges_nothing, controls, paid_for, served, versions
+from conformance.checks.witness import moved, still
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import unpaid
 from conformance.occasions import order_of, promptly, watched
-from conformance.outcome import Inapplicable, Untestable, Violation
+from conformance.outcome import Inapplicable, Violation
 from conformance.paid import Paid
 from conformance.protocols.x402.payment import Flow
 
 _NEAR = 0.3
 """Seconds within which two clocks of a busy machine agree; half of what a slow settlement takes."""
-
-
-def _moved(evidence: Evidence, exchange: Exchange) -> int:
-    """By how much the witness moved; Untestable where it could not be read, or moves by itself."""
-    paid = paid_for(exchange)
-    if paid.witness is None:
-        raise Untestable(_unread(evidence))
-    return paid.witness[1] - paid.witness[0]
-
-
-def _unread(evidence: Evidence) -> str:
-    """Why the witness of the endpoint could not be read."""
-    witness = evidence.endpoint.witness
-    if witness is None:
-        return "the profile names no witness"
-    if witness.log:
-        return f"the witness {witness.log!r} is in a log that cannot be read"
-    place = f"the header {witness.header}" if witness.header else witness.pointer
-    return f"the witness reads no whole number: {witness.path}, {place}"
-
-
-def _still(evidence: Evidence, version: int) -> None:
-    """Raises Untestable unless the witness stands still when nothing is asked, and moves for each good payment."""
-    rest = evidence.exchanges.get(label(version, "watched", "at rest"))
-    if rest and _moved(evidence, rest):
-        reason = (
-            "the witness moves while nothing is asked: others use this target, or it lags, or counts something else"
-        )
-        raise Untestable(reason)
-    if _moved(evidence, evidence.exchange(label(version, "watched", GOOD))) < 1:
-        witness = evidence.endpoint.witness
-        hint = "; is the log written line by line?" if witness and witness.log else ""
-        raise Untestable(f"the witness does not move for a good payment: it proves nothing{hint}")
-    if _moved(evidence, evidence.exchange(label(version, "watched", "good again #1"))) < 1:
-        # A handler whose answers are kept does not run for each payment: that it stands still says nothing.
-        reason = "the witness does not move for a second good payment: it proves nothing"
-        raise Untestable(reason)
 
 
 def _watched(
@@ -66,7 +30,7 @@ def _watched(
         unheard = plain == "verify/no" and paid.settled and not list(paid.asked("verify"))
         if plain in names and paid.flow in flows and not unheard:
             found = True
-            _still(evidence, version)
+            still(evidence, version)
             yield label(version, "watched", name), exchange, paid
     if not found:
         reason = "nothing that is offered here has such a flow, or what is to be changed in a payment"
@@ -80,7 +44,7 @@ def _runs(evidence: Evidence, *names: str, flows: Container[str] = tuple(Flow)) 
         each.setdefault((paid.version, here.rpartition(" #")[0]), []).append((here, exchange))
     for tries in each.values():
         # Others may use the target too: once is chance.
-        if all(_moved(evidence, exchange) > 0 for _, exchange in tries):
+        if all(moved(evidence, exchange) > 0 for _, exchange in tries):
             here, exchange = tries[-1]
             paid = paid_for(exchange)
             raise Violation(
@@ -97,8 +61,8 @@ def test_unpaid_runs_nothing(evidence: Evidence) -> None:
         exchange for exchange in (evidence.exchange(here) for here in evidence.labels("watched unpaid")) if exchange
     ]
     for version, _ in controls(evidence, "watched"):
-        _still(evidence, version)
-    if tries and all(_moved(evidence, exchange) > 0 for exchange in tries):
+        still(evidence, version)
+    if tries and all(moved(evidence, exchange) > 0 for exchange in tries):
         raise Violation(
             expected="a handler that does not run",
             received=f"{evidence.response('watched unpaid #1').shown()}, and the witness moved, each time",
@@ -123,7 +87,7 @@ def test_flow_is_advertised(evidence: Evidence) -> None:
         reason = "version 1 names no flow"
         raise Inapplicable(reason)
     for here, exchange, paid in _watched(evidence, "settle/no", flows={Flow.AUTHORIZATION}):
-        if paid.version == 2 and list(paid.asked("settle")) and _moved(evidence, exchange) == 0:
+        if paid.version == 2 and list(paid.asked("settle")) and moved(evidence, exchange) == 0:
             raise Violation(
                 expected="a handler that runs before the settlement, or a paymentFlow that says otherwise",
                 received="a handler that does not run when the settlement fails",
@@ -138,7 +102,7 @@ def test_payer_does_not_choose(evidence: Evidence) -> None:
     for here, exchange, paid in _watched(evidence, "accepted-flow"):
         if not paid.calls:
             continue
-        version, ran = paid.version, _moved(evidence, exchange) > 0
+        version, ran = paid.version, moved(evidence, exchange) > 0
         usual = order_of(paid_for(evidence.exchange(label(version, "watched", GOOD))))
         if order_of(paid) != usual and (ran or paid.charged):
             raise Violation(
@@ -159,7 +123,7 @@ def _same_when_unsettled(evidence: Evidence, version: int) -> None:
     """Raises Violation where a settlement that fails stops the handler or not, as the payer chose."""
     usual, chosen = (
         [
-            (label(version, "watched", name), paid_for(exchange), _moved(evidence, exchange) > 0)
+            (label(version, "watched", name), paid_for(exchange), moved(evidence, exchange) > 0)
             for of, name, exchange in attempts(evidence, "watched")
             if of == version and name.rpartition(" #")[0] == wanted
         ]
@@ -184,9 +148,9 @@ def _same_when_unsettled(evidence: Evidence, version: int) -> None:
 @check("x402.order.runs-once", unpaid, watched)
 def test_runs_once(evidence: Evidence) -> None:
     for version, exchange in controls(evidence, "watched"):
-        _still(evidence, version)
+        still(evidence, version)
         again = evidence.exchange(label(version, "watched", "good again #1"))
-        times = min(_moved(evidence, exchange), _moved(evidence, again))
+        times = min(moved(evidence, exchange), moved(evidence, again))
         if times > 1:
             raise Violation(
                 expected="a handler that runs once",

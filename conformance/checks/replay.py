@@ -13,6 +13,7 @@ from conformance.gather import unpaid
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Entitlement
 from conformance.protocols import x402
+from conformance.protocols.x402.identifier import IDENTIFIER, requires
 from conformance.replays import (
     BETWEEN,
     BOUGHT_AT,
@@ -26,9 +27,6 @@ from conformance.replays import (
     settled_once,
     unpaid_at,
 )
-
-_IDENTIFIER = "payment-identifier"
-"""The extension under which whoever pays with the same identifier gets the same answer once more."""
 
 
 @check("x402.settlement.sequential-replay", unpaid, settled_once, replayed)
@@ -139,7 +137,7 @@ def _charged(evidence: Evidence) -> Iterator[int]:
     doubts: list[Untestable] = []
     for version, exchange in controls(evidence, REPLAY):
         if version == 2 and _identified(evidence):
-            reason = f"the extension {_IDENTIFIER} is advertised, under which the same answer may come once more"
+            reason = f"each payment carries a {IDENTIFIER} here, under which the same answer may come once more"
             continue
         try:
             if _is_charged(exchange):
@@ -163,12 +161,12 @@ def _is_charged(exchange: Exchange) -> bool:
 
 
 def _identified(evidence: Evidence) -> bool:
-    """Whether the offer of version 2 advertises that a payment may be identified, and answered twice."""
+    """Whether the offer of version 2 asks for identifiers: without one, no payment is answered twice."""
     try:
         offer = x402.offer_in(evidence.response("unpaid"), 2)
     except x402.Malformed:
         return False
-    return offer is not None and _IDENTIFIER in offer.extensions()
+    return offer is not None and requires(offer)
 
 
 def _replays(evidence: Evidence, version: int) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,8 @@ class Good:
     """What the buyer gets."""
     flow: str = "authorization"
     """When it is settled: ``authorization`` or ``upfront`` (x402 version 2, section 6.1)."""
+    identified: bool = False
+    """Whether a payment may carry an identifier, under which the same answer is given once more."""
 
 
 GOODS = (
@@ -67,6 +69,7 @@ GOODS = (
         description="A report on request",
         price=Price(amount="30000"),
         content={"report": "hailstorm", "pages": 3},
+        identified=True,
     ),
     Good(
         path="/satellite",

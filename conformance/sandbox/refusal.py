@@ -8,11 +8,13 @@ import base64
 import json
 from collections.abc import Mapping
 from html import escape
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from conformance.sandbox.memory import EXTENSION, IDENTIFIER
 from conformance.sandbox.price import Good
 
 __all__ = ["offer_v1", "offer_v2", "refusal"]
@@ -33,7 +35,7 @@ def refusal(request: Request, good: Good, public_url: str, error: str, status: i
         return JSONResponse(offer_v1(good, public_url, error), status, headers)
     problem = {"type": "about:blank", "title": "Payment Required", "status": status, "detail": error}
     if status != 402:
-        problem["title"] = "Bad Request"
+        problem["title"] = HTTPStatus(status).phrase
     return JSONResponse(problem, status, headers, media_type="application/problem+json")
 
 
@@ -59,7 +61,7 @@ def offer_v2(good: Good, public_url: str, error: str) -> Mapping[str, Any]:
                 "extra": {"name": price.domain_name, "version": price.domain_version} | _flow(good),
             }
         ],
-        "extensions": {},
+        "extensions": {IDENTIFIER: EXTENSION} if good.identified else {},
     }
 
 

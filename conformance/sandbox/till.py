@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from conformance import documents
+from conformance.sandbox.memory import Entry, Memory, fingerprint, identifier
 from conformance.sandbox.price import Good
 from conformance.sandbox.refusal import offer_v1, offer_v2, refusal
 
@@ -49,6 +50,8 @@ class _Payment:
     """Our own terms, never the payer's copy of them."""
     claim: tuple[str, ...]
     """What makes it this payment, in whatever bytes it comes: network, asset, payer, nonce."""
+    identifier: str
+    """What the payer calls it; empty for nothing."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,13 +63,15 @@ class Till:
     patience: float = 1.5
     """Seconds for one call to the facilitator, whatever it drips."""
     _claimed: set[tuple[str, ...]] = field(default_factory=set)
+    _memory: Memory = field(default_factory=Memory)
     _trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
     async def sell(self, request: Request, good: Good, version: int, value: str, make: Make) -> Response:
         """The answer to a request that brings ``value`` in the payment field of ``version``."""
         try:
             payment = self._read(good, version, value)
-            return await self._sold(request, good, payment, make)
+            sell = self._remembered if payment.identifier else self._sold
+            return await sell(request, good, payment, make)
         except _Refused as refused:
             answer = refusal(request, good, self.public_url, str(refused), status=refused.status)
             if refused.receipt:
@@ -76,6 +81,27 @@ class Till:
             problem = {"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": str(broken)}
             headers = {"Cache-Control": "no-store", "Retry-After": "5"}
             return JSONResponse(problem, 503, headers, media_type="application/problem+json")
+
+    async def _remembered(self, request: Request, good: Good, payment: _Payment, make: Make) -> Response:
+        """The answer that the identifier stands for, and a sale where it is new."""
+        key = (good.path, payment.claim[2], payment.identifier)
+        mark = await fingerprint(request, payment.payload)
+        if known := self._memory.find(key):
+            if known.fingerprint != mark:
+                raise _Refused("this identifier stands for another payment or another request", status=409)
+            await known.done.wait()
+            if known.answer is None:
+                raise _OutOfOrder("the first request with this identifier failed: try again")
+            return known.answer
+        entry = Entry(fingerprint=mark)
+        self._memory.begin(key, entry)
+        answer = None
+        try:
+            sold = await self._sold(request, good, payment, make)
+            answer = sold if sold.status_code < 400 else None
+        finally:
+            self._memory.end(key, entry, answer)
+        return sold
 
     async def _sold(self, request: Request, good: Good, payment: _Payment, make: Make) -> Response:
         if payment.claim in self._claimed:
@@ -111,6 +137,7 @@ class Till:
             claim = (requirements["network"], requirements["asset"], authorization["from"], authorization["nonce"])
             wanted = payload if version == 1 else payload["accepted"]
             stated = payload["x402Version"]
+            called = identifier(payload) if good.identified else ""
             # What is read as infinite cannot be handed on.
             json.dumps(payload, allow_nan=False)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -127,6 +154,7 @@ class Till:
             payload=payload,
             requirements=requirements,
             claim=tuple(part.lower() for part in claim),
+            identifier=called,
         )
 
     async def _verify(self, payment: _Payment) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from conformance.protocols.x402.identifier import fresh, identified, requires
 from conformance.protocols.x402.networks import Domain, domain_of
 from conformance.protocols.x402.offer import Offer, Way
 from conformance.protocols.x402.signing import (
@@ -135,7 +136,10 @@ def build(way: Way, *, offer: Offer, payer: Payer, now: int, nonce: bytes) -> Pa
 
 
 def envelope(way: Way, payload: Mapping[str, Any], *, offer: Offer, version: int) -> dict[str, Any]:
-    """The PaymentPayload of ``version`` around a scheme's payload (core specifications, section 5.2)."""
+    """The PaymentPayload of ``version`` around a scheme's payload (core specifications, section 5.2).
+
+    Where the offer asks for an identifier of each payment, it carries one of its own.
+    """
     if version == 1:
         return {"x402Version": 1, "scheme": way.scheme, "network": way.members.get("network"), "payload": payload}
     document: dict[str, Any] = {"x402Version": 2}
@@ -144,7 +148,7 @@ def envelope(way: Way, payload: Mapping[str, Any], *, offer: Offer, version: int
     document |= {"accepted": way.members, "payload": payload}
     if offer.extensions():
         document["extensions"] = offer.extensions()
-    return document
+    return identified(document, fresh(payload)) if requires(offer) else document
 
 
 def typed(payload: Mapping[str, Any], way: Way) -> Typed:
