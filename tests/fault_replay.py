@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from careless import authorization, why
+from careless import authorization, extended, why
 from paid_fault import PaidFault, fault
 from serving import Answer
-from settling import hears, served
+from settling import both, hears, served
 from shop import Brought, Opens, Told, paying
 
 from conformance.facilitator.authorization import Reason
+from conformance.protocols.x402.identifier import IDENTIFIER
 
 __all__ = ["REPLAYED", "forgetful", "returning"]
 
@@ -60,6 +61,13 @@ def _but_the_last() -> dict[str, Any]:
         seams["change"](brought, answer)
 
     return seams | {"change": change}
+
+
+def _unnamed() -> dict[str, Any]:
+    """A shop that says that payments may be identified, and looks for no identifier in those that come again."""
+    seams = returning(lambda *_: True)
+    info = {"info": {"required": False}, "schema": {"type": "object"}}
+    return {"opens": seams["opens"], "change": both(seams["change"], extended(IDENTIFIER, lambda: info))}
 
 
 def _seen() -> Opens:
@@ -143,6 +151,13 @@ REPLAYED: tuple[PaidFault, ...] = (
         "x402.settlement.replay-for-another-request",
         "x402.settlement.concurrent-use",
         opens=_seen(),
+    ),
+    fault(
+        "it advertises identifiers, and answers a second time whoever brings none",
+        "x402.settlement.sequential-replay",
+        "x402.settlement.replayed-twin",
+        "x402.settlement.replay-for-another-request",
+        **_unnamed(),
     ),
     fault(
         "the last payment is the only one that it knows to be used",

@@ -10,12 +10,13 @@ from settling import both, served
 from shop import Brought, Change
 from variant import endpoints
 
+from conformance.protocols.x402.identifier import IDENTIFIER
+
 __all__ = ["LEGAL_REPLAY"]
 
 _ANY = ("/weather",)
 _TWO = ("/weather", "/satellite")
-_IDENTIFIER = "payment-identifier"
-_EXTENSION: dict[str, Any] = {"info": {"required": False, "prefix": "order_"}, "schema": {"type": "object"}}
+_EXTENSION: dict[str, Any] = {"info": {"required": True}, "schema": {"type": "object"}}
 
 _ONCE = ("sequential-replay", "replayed-twin", "replay-for-another-request", "concurrent-use")
 
@@ -35,15 +36,17 @@ def _in_conflict() -> Change:
 
 
 def _identified() -> dict[str, Any]:
-    """Gives the same answer to whoever comes with the same payment, and says so in its offer."""
+    """Gives the same answer to whoever comes with the same payment, and asks for an identifier of each in its offer."""
     seams = returning(lambda *_: True)
-    advertised = extended(_IDENTIFIER, lambda: _EXTENSION)
+    advertised = extended(IDENTIFIER, lambda: _EXTENSION)
 
-    def changed(brought: Brought) -> bool:
+    def lacking(brought: Brought) -> bool:
+        """Whether a payment repeats the extension otherwise than it was offered, or names nothing."""
         told = brought.payment.get("extensions")
-        return isinstance(told, dict) and told.get(_IDENTIFIER, _EXTENSION) != _EXTENSION
+        info = told[IDENTIFIER]["info"] if isinstance(told, dict) and IDENTIFIER in told else {}
+        return bool(brought.payment) and not (info.get("required") is True and info.get("id"))
 
-    return {"opens": seams["opens"], "change": both(seams["change"], advertised), "rewrite": spoilt(changed)}
+    return {"opens": seams["opens"], "change": both(seams["change"], advertised), "rewrite": spoilt(lacking)}
 
 
 LEGAL_REPLAY: tuple[PaidLegal, ...] = (
@@ -61,7 +64,7 @@ LEGAL_REPLAY: tuple[PaidLegal, ...] = (
         goods=_TWO,
     ),
     legal(
-        "whoever comes with the same payment gets the same answer, as its offer says",
+        "whoever comes with the same payment and the identifier that it asks for gets the same answer",
         *(f"x402.settlement.{name}: the answer of before, under the extension payment-identifier" for name in _ONCE),
         **_identified(),
         goods=_ANY,

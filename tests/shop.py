@@ -41,7 +41,16 @@ def _twin(path: str, flow: str) -> Good:
     return replace(good, path=f"{path}-{flow}", flow=flow)
 
 
-TWINS = (_twin("/weather", "upfront"), _twin("/satellite", "authorization"), _twin("/forecast", "upfront"))
+def _identified(path: str) -> Good:
+    """A good of the sandbox under the same path and a word, whose buyers may name their payments."""
+    good = next(good for good in GOODS if good.path == path)
+    return replace(good, path=f"{path}-identified", identified=True)
+
+
+TWINS = (
+    *(_twin("/weather", "upfront"), _twin("/satellite", "authorization"), _twin("/forecast", "upfront")),
+    _identified("/weather"),
+)
 """Goods that the shop sells beside those of the sandbox."""
 
 

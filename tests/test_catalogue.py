@@ -29,7 +29,7 @@ CLASSES = (
     *("discovery", "x402/offer", "x402/guard", "x402/settlement", "x402/order", "x402/durable", "x402/identifier"),
 )
 
-PAYING = {"x402/guard", "x402/settlement", "x402/order", "x402/durable"}
+PAYING = {"x402/guard", "x402/settlement", "x402/order", "x402/durable", "x402/identifier"}
 """The classes that take payments."""
 
 
@@ -173,7 +173,8 @@ def test_what_costs_money_is_not_waivable() -> None:
         *("x402.guard.v1-refusal", "x402.settlement.failure-is-402", "x402.settlement.failure-receipt"),
         *("x402.settlement.receipt", "x402.settlement.receipt-members", "x402.order.unpaid-runs-nothing"),
         *("x402.order.rejected-runs-nothing", "x402.order.unsettled-runs-nothing", "x402.order.flow-is-advertised"),
-        "x402.order.payer-does-not-choose",
+        *("x402.order.payer-does-not-choose", "x402.identifier.info", "x402.identifier.accepted"),
+        "x402.identifier.required",
     }
     musts = {r.id for r in JUDGED.values() if r.cls in PAYING and r.level is Level.MUST}
     assert {r.id for r in JUDGED.values() if r.cls in PAYING and not r.waivable} == musts - formal
