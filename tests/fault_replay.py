@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from careless import authorization, extended, why
+from careless import authorization, extended, spoilt, why
 from paid_fault import PaidFault, fault
 from serving import Answer
 from settling import both, hears, served
@@ -66,8 +66,14 @@ def _but_the_last() -> dict[str, Any]:
 def _unnamed() -> dict[str, Any]:
     """A shop that says that payments may be identified, and looks for no identifier in those that come again."""
     seams = returning(lambda *_: True)
-    info = {"info": {"required": False}, "schema": {"type": "object"}}
-    return {"opens": seams["opens"], "change": both(seams["change"], extended(IDENTIFIER, lambda: info))}
+    extension = {"info": {"required": False}, "schema": {"type": "object"}}
+
+    def changed(brought: Brought) -> bool:
+        told = brought.payment.get("extensions")
+        return isinstance(told, dict) and told.get(IDENTIFIER, extension) != extension
+
+    change = both(seams["change"], extended(IDENTIFIER, lambda: extension))
+    return {"opens": seams["opens"], "change": change, "rewrite": spoilt(changed)}
 
 
 def _seen() -> Opens:
