@@ -66,7 +66,7 @@ def test_whatever_the_catalogue_allows_is_a_legal_variant() -> None:
 
 
 def test_without_the_extension_nothing_is_asked(server: Server) -> None:
-    """Where no offer of version 2 advertises it, each requirement does not apply, and nobody pays for it."""
+    """Where no offer of version 2 advertises it, each requirement does not apply, and nothing is sent under a name."""
     run = judged_paid(server, goods=("/weather", "/forecast"), only=ROWS)
     assert {row.outcome for row in run.results.values()} == {Outcome.INAPPLICABLE}
     sent = {label for row in run.results.values() for labels in row.evidence for label in labels}

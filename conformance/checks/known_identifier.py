@@ -178,8 +178,9 @@ def _given_away(evidence: Evidence, here: str, exchange: Exchange, where: str, a
 @check("x402.identifier.failure-is-not-kept", unpaid, settled_once, ids.identified, ids.failed)
 def test_failure_is_not_kept(evidence: Evidence) -> None:
     for _, here, exchange in attempts(evidence, *(f"{ids.AGAIN_AFTER}{name}" for name in ids.FAILING)):
-        paid = paid_for(exchange)
-        if (where := served(evidence, here)) and not paid.settled:
+        paid, before = paid_for(exchange), paid_for(evidence.exchange(here.replace(ids.AGAIN_AFTER, "")))
+        # Who asked once more right away may have been told yes.
+        if (where := served(evidence, here)) and not (paid.settled or before.settled):
             raise Violation(
                 expected="an answer without what was not paid for",
                 received=f"{evidence.response(here).shown()} with the marker, in {where}",
