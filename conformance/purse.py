@@ -183,6 +183,17 @@ class Purse:
         value = encoding.twin(made.payment.document, twins)
         return replace(made, value=value, note=replace(made.note, twins=twins))
 
+    def carried_by(self, made: Made, offer: x402.Offer) -> Made:
+        """The authorization of ``made`` as a payment for ``offer``, of another version; Unpayable where it pays none."""
+        own = made.payment.way
+        for way in offer.ways():
+            if _paid_with(way) == _paid_with(own):
+                inner = made.payment.document["payload"]
+                document = payment.envelope(way, inner, offer=offer, version=offer.version)
+                note = replace(made.note, version=offer.version, way=way.index)
+                return replace(made, value=encoding.header(document), note=note)
+        raise Unpayable(f"the version {offer.version} offer asks for something else")
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """No other process of this run asks the target meanwhile."""
@@ -345,6 +356,11 @@ def _written(good: Payment, document: dict[str, Any], order: Order) -> str:
         kinds = hostile.HOSTILE | hostile.INJECTING | hostile.HUGE | hostile.JUNK
         return kinds[order.hostile](good)
     return encoding.twin(document, order.twins) if order.twins else encoding.header(document)
+
+
+def _paid_with(way: x402.Way) -> tuple[str, ...]:
+    """What an authorization says of the way that it pays for."""
+    return way.scheme, way.network, way.asset.lower(), way.amount, way.pay_to.lower()
 
 
 def _covers(budget: Budget, way: x402.Way) -> bool:

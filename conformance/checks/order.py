@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator
 from conformance.attempts import GOOD, label
 from conformance.checks import check
 from conformance.checks.opening import attempts, charges_nothing, controls, paid_for, served, versions
+from conformance.checks.reuse import charged, uses
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import unpaid
@@ -12,6 +13,8 @@ from conformance.occasions import order_of, promptly, watched
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.paid import Paid
 from conformance.protocols.x402.payment import Flow
+from conformance.replays import AIDED, settled_once
+from conformance.volleys import ALIKE, AS_TWINS, volleys
 
 _NEAR = 0.3
 """Seconds within which two clocks of a busy machine agree; half of what a slow settlement takes."""
@@ -194,6 +197,29 @@ def test_runs_once(evidence: Evidence) -> None:
                 at=f"version {version}, after {paid_for(exchange).story}",
                 exchange=label(version, "watched", GOOD),
                 reason="a witness that counts one run several times would show the same",
+            )
+
+
+@check("x402.order.copies-run-once", unpaid, watched, settled_once(AIDED), volleys(AIDED))
+def test_copies_run_once(evidence: Evidence) -> None:
+    for version in charged(evidence, AIDED):
+        for _ in controls(evidence, "watched"):
+            pass
+        _still(evidence, version)
+        # What goes to another resource may run another handler.
+        firsts = [
+            here for here, name in uses(evidence, AIDED, version) if name in {f"{ALIKE}, copy 1", f"{AS_TWINS}, copy 1"}
+        ]
+        times = {here: _moved(evidence, evidence.exchange(here)) for here in firsts}
+        # Others may use the target too: once is chance.
+        if times and min(times.values()) > 1:
+            here = firsts[0]
+            raise Violation(
+                expected="a handler that runs once",
+                received=f"the witness moved by {' and then by '.join(map(str, times.values()))}",
+                at=f"version {version}, many copies of one payment at the same time",
+                exchange=here,
+                reason="what the copies beside the first are not given is made for them all the same",
             )
 
 
