@@ -135,6 +135,15 @@ def forgetful() -> dict[str, Any]:
     return {"rewrite": rewrite, "asks": asks}
 
 
+def _another_of_the_same_price(written: dict[str, Any]) -> None:
+    """Sells by version 1, whose payments do not say for what they are, a second good for the price of the first."""
+    endpoint = next(entry for entry in written["endpoint"] if entry["path"] == "/forecast")
+    # That its handler is charged for although it fails, no offer of version 1 can say.
+    other = {key: value for key, value in endpoint.items() if key != "failing"}
+    witness = {**endpoint["witness"], "pointer": "/handled/forecast-upfront"}
+    written["endpoint"].append(other | {"name": "forecast-upfront", "path": "/forecast-upfront", "witness": witness})
+
+
 def once_each() -> dict[str, Any]:
     """A shop that leaves it to its facilitator to know what was used, and hands over nothing for a transaction of before."""
     seen: set[str] = set()
@@ -230,6 +239,8 @@ REPLAYED: tuple[PaidFault, ...] = (
         # It asks whether each copy is good before it settles the first.
         "x402.order.copies-run-once",
         **forgetful(),
-        goods=_THREE,
+        goods=("/weather", "/forecast"),
+        at=("/weather", "/forecast", "/forecast-upfront"),
+        edit=_another_of_the_same_price,
     ),
 )

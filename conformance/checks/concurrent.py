@@ -75,8 +75,10 @@ def _at(evidence: Evidence, aid: Aid, name: str) -> Evidence:
 def _told(evidence: Evidence, labels: list[str], taken: list[str]) -> str:
     """What happened when, in milliseconds since the copies were sent."""
     first = evidence.exchange(labels[0])
-    moments = [(call.at - first.at, call.shown()) for call in paid_for(first).calls]
-    moments += [(evidence.exchange(here).took, f"{here.partition(', ')[2]} served") for here in taken]
+    # As a report writes moments down: it is to be told the same from there.
+    began = round(first.at, 4)
+    moments = [(call.at - began, call.shown()) for call in paid_for(first).calls]
+    moments += [(round(evidence.exchange(here).took, 4), f"{here.partition(', ')[2]} served") for here in taken]
     told = [f"{what} at {when * 1000:.0f}" for when, what in sorted(moments)]
     more = f", and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     return f"In ms since they were sent: {', '.join(told[:_SHOWN])}{more}."

@@ -13,18 +13,19 @@ _PAIRS = ("nonce-upper+high-s", "signature-upper+junk")
 """Of twins that a memory of payments may tell apart for different reasons."""
 
 
-def _few(layer: Layer, most: int) -> st.SearchStrategy[list[str]]:
-    names = [twin.name for twin in TWINS if twin.layer is layer]
-    return st.lists(st.sampled_from(names), max_size=most, unique=True)
+_DOCUMENT, _JSON, _BASE64 = (tuple(twin.name for twin in TWINS if twin.layer is layer) for layer in Layer)
 
 
 def _compositions() -> st.SearchStrategy[str]:
-    """Two twins or more, joined by +: many of the document, which most servers read alike, and few of its bytes."""
+    """Two twins or more, joined by +: several of the document, which most servers read alike, and few of its bytes.
+
+    Each is drawn or not by itself, so that each that is not needed can be left out by itself.
+    """
+    several = tuple(st.sampled_from(("", "", name)) for name in _DOCUMENT)
     # The JSON can be written in one way only.
-    drawn = st.tuples(_few(Layer.DOCUMENT, 12), _few(Layer.JSON, 1), _few(Layer.BASE64, 2))
-    return (
-        drawn.map(lambda lists: [name for names in lists for name in names]).filter(lambda n: len(n) > 1).map("+".join)
-    )
+    one, other = (st.sampled_from(("",) * len(names) + names) for names in (_JSON, _BASE64))
+    drawn = st.tuples(*several, one, other, st.sampled_from(("",) * 20 + _BASE64))
+    return drawn.map(lambda names: [*dict.fromkeys(filter(None, names))]).filter(lambda n: len(n) > 1).map("+".join)
 
 
 def _drawn(aid: Aid) -> Drawn:
