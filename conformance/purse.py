@@ -18,7 +18,7 @@ from conformance.profile import Budget, Profile, ProfileError
 from conformance.protocols import x402
 from conformance.protocols.x402 import encoding, hostile, payment, recipes
 from conformance.protocols.x402.payment import Payment, Unsignable
-from conformance.protocols.x402.recipe import at_slot
+from conformance.protocols.x402.recipe import at_slot, slot, value_at
 from conformance.protocols.x402.signing import Payer
 from conformance.redaction import Redactor
 
@@ -93,6 +93,7 @@ class Made:
     value: str
     note: Paid
     payment: Payment
+    payer: Payer = field(repr=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -155,7 +156,7 @@ class Purse:
             twins=order.twins,
             faults=order.faults,
         )
-        return Made(value=value, note=note, payment=good)
+        return Made(value=value, note=note, payment=good, payer=payer)
 
     def instruct(self, made: Made, order: Order, patience: float) -> None:
         """Tells the facilitator what to do about ``made``; ``patience`` is how long we wait for an answer, in seconds."""
@@ -193,6 +194,13 @@ class Purse:
                 note = replace(made.note, version=offer.version, way=way.index)
                 return replace(made, value=encoding.header(document), note=note)
         raise Unpayable(f"the version {offer.version} offer asks for something else")
+
+    def signed_anew(self, made: Made) -> Made:
+        """Another authorization by the same payer with the same nonce, which ends a second earlier."""
+        path = slot(made.payment, "before")
+        until = value_at(made.payment.document, path)
+        earlier = at_slot("before", lambda *_: str(int(until) - 1))
+        return replace(made, value=encoding.header(earlier(made.payment, made.payer, 0)))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -75,6 +75,7 @@ AIDED = Aid(group="replay")
 UNAIDED = Aid(group="unaided replay", faults=("verify/forgets", "settle/forgets"))
 """By nobody: the facilitator says yes to whatever is signed, as often as it is asked."""
 ANOTHER_HOST = "elsewhere.example"
+_UNDER_ANOTHER_HOST = "unpaid under another host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,13 +234,13 @@ def same_offer_at_another_host(probe: Probe) -> bool:
     probe.gather(_unpaid_at_another_host)
     own, there = (
         [_document(probe.kept[here].response, version) for version in versions(probe)]
-        for here in ("unpaid", _unpaid_at_another_host.__name__)
+        for here in ("unpaid", _UNDER_ANOTHER_HOST)
     )
     return own == there and any(own)
 
 
 def _unpaid_at_another_host(probe: Probe) -> None:
-    probe.ask(_unpaid_at_another_host.__name__, headers={"Host": ANOTHER_HOST})
+    probe.ask(_UNDER_ANOTHER_HOST, headers={"Host": ANOTHER_HOST})
 
 
 def _document(response: Response | None, version: int) -> object:

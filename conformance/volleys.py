@@ -22,7 +22,7 @@ __all__ = ["ALIKE", "AS_TWINS", "FOR_OTHERS", "kind_of", "place_of", "unpaid_bes
 
 ALIKE = "of the same bytes"
 AS_TWINS = "each in other bytes"
-FOR_OTHERS = "half of them for other requests"
+FOR_OTHERS = "in turn for other requests"
 _AT = "at endpoint "
 
 _COPIES = 10
@@ -96,8 +96,11 @@ def _as_twins(probe: Probe, _: Aid, made: Made) -> list[_Shot]:
 
 
 def _for_others(probe: Probe, aid: Aid, made: Made) -> list[_Shot]:
-    """Each other one as the endpoint is asked otherwise, those between for another request."""
-    found: list[_Shot] = [("with another query", made, Changes(query={"conformance": "1"}), None)]
+    """In turn for the usual request and for each other one that there is."""
+    found: list[_Shot] = [
+        ("with another query", made, Changes(query={"conformance": "1"}), None),
+        ("signed anew for the same nonce", probe.purse.signed_anew(made), Changes(), None),
+    ]
     if same_offer_at_another_host(probe):
         found.append(("under another host", made, Changes(headers={"Host": ANOTHER_HOST}), None))
     if (other := in_the_other_version(probe, made)) is not None:
@@ -106,8 +109,7 @@ def _for_others(probe: Probe, aid: Aid, made: Made) -> list[_Shot]:
         found.append(("in the fields of both versions", made, both, None))
     if endpoint := _of_the_same_terms(probe, aid, made.note.version):
         found.append((f"{_AT}{endpoint.name}", made, Changes(), endpoint))
-    (plain,) = _alike(probe, aid, made)
-    return [shot for one in found for shot in (plain, one)]
+    return [*_alike(probe, aid, made), *found]
 
 
 def _of_the_same_terms(probe: Probe, aid: Aid, version: int) -> Endpoint | None:

@@ -158,6 +158,9 @@ HOSTILE: tuple[PaidFault, ...] = (
         "x402.guard.twins",
         "x402.guard.hostile-json",
         "x402.settlement.replayed-twin",  # Of which some cannot be read.
+        "x402.settlement.replayed-twin-unaided",
+        "x402.settlement.concurrent-use",
+        "x402.settlement.concurrent-use-unaided",
         opens=_trusts_what_it_cannot_read,
         goods=V2,
     ),

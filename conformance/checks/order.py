@@ -57,6 +57,9 @@ def _still(evidence: Evidence, version: int) -> None:
         raise Untestable(reason)
 
 
+_GOOD = (GOOD, "good again #1")
+
+
 def _watched(
     evidence: Evidence, *names: str, flows: Container[str] = tuple(Flow)
 ) -> Iterator[tuple[str, Exchange, Paid]]:
@@ -206,16 +209,18 @@ def test_copies_run_once(evidence: Evidence) -> None:
         for _ in controls(evidence, "watched"):
             pass
         _still(evidence, version)
+        # A witness may count one run several times.
+        usual = max(_moved(evidence, evidence.exchange(label(version, "watched", name))) for name in _GOOD)
         # What goes to another resource may run another handler.
         firsts = [
             here for here, name in uses(evidence, AIDED, version) if name in {f"{ALIKE}, copy 1", f"{AS_TWINS}, copy 1"}
         ]
         times = {here: _moved(evidence, evidence.exchange(here)) for here in firsts}
         # Others may use the target too: once is chance.
-        if times and min(times.values()) > 1:
+        if times and min(times.values()) > usual:
             here = firsts[0]
             raise Violation(
-                expected="a handler that runs once",
+                expected=f"a handler that runs once: a witness that moves by {usual}, as for one payment",
                 received=f"the witness moved by {' and then by '.join(map(str, times.values()))}",
                 at=f"version {version}, many copies of one payment at the same time",
                 exchange=here,
