@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from conformance.attempts import GOOD, label
-from conformance.checks.opening import charges_nothing, controls, doubt, good_payment, paid_for, served
+from conformance.checks.opening import controls, doubt, good_payment, paid_for, served
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.outcome import Inapplicable, Untestable, Violation
@@ -52,7 +52,10 @@ def charged(evidence: Evidence, aid: Aid) -> Iterator[int]:
 def is_charged(exchange: Exchange) -> bool:
     """Whether a good payment moved money; Untestable where it ought to have done so."""
     paid = paid_for(exchange)
-    if not paid.charged and not paid.settled and not charges_nothing(paid):
+    # A facilitator that forgets says yes to a first use in plain words, and truly.
+    told = {call.kind for call in paid.calls if call.good}
+    free = paid.scheme == "upto" and "verify" in told and not list(paid.asked("settle"))
+    if not paid.charged and "settle" not in told and not free:
         reason = f"version {paid.version}: a good payment is served without a settlement"
         raise Untestable(reason, cause="x402.settlement.served-is-settled")
     return paid.charged
