@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from conformance.attempts import GOOD, drop_unpayable, label, versions
 from conformance.gather import unpaid
-from conformance.probe import Changes, Probe
+from conformance.probe import Changes, Copy, Probe, request_to
 from conformance.profile import Endpoint, Entitlement
 from conformance.protocols import x402
 from conformance.protocols.x402.identifier import IDENTIFIER, advertises, requires
 from conformance.purse import Made, Order, Unpayable
-from conformance.replays import settled_once
+from conformance.replays import AIDED, settled_once
 
 __all__ = [
     "AGAIN",
@@ -35,6 +35,7 @@ __all__ = [
     "known_elsewhere",
     "known_for_another_request",
     "named",
+    "settled",
     "spelled",
     "unpaid_elsewhere",
 ]
@@ -66,6 +67,10 @@ _SLOW = 0.2
 """Seconds in which a settlement is under way: longer than it takes the other copies to be read."""
 
 
+settled = settled_once(AIDED)
+"""A good payment like any other, without which nothing here proves anything."""
+
+
 def named(name: str) -> str:
     """What an attempt of the group is called."""
     return label(2, GROUP, name)
@@ -91,7 +96,7 @@ def identified(probe: Probe) -> None:
     if _offer(probe) is None:
         return
     # Whoever asks another facilitator than ours is found out by a payment like any other.
-    probe.gather(settled_once)
+    probe.gather(settled)
     probe.pay(named(GOOD), _order(probe), watched=True)
     if made := _first(probe):
         for again in AGAIN:
@@ -106,8 +111,8 @@ def known(probe: Probe) -> None:
     own = replace(_order(probe), identifier=_identifier_of(made))
     for name, recipe in _FORGED.items():
         probe.repeat(named(name), probe.purse.broken(made, recipe))
-    _attempt(probe, _FORGED_ANEW, replace(own, payer=made.note.payer, recipe="signer-other"))
-    _attempt(probe, ANOTHER_PAYMENT, replace(own, payer=made.note.payer))
+    _attempt(probe, _FORGED_ANEW, replace(own, payer=made.payer, recipe="signer-other"))
+    _attempt(probe, ANOTHER_PAYMENT, replace(own, payer=made.payer))
     _attempt(probe, ANOTHER_PAYER, own)
 
 
@@ -129,7 +134,7 @@ def known_elsewhere(probe: Probe) -> None:
     probe.gather(identified)
     if (made := _first(probe)) is None:
         return
-    own = replace(_order(probe), identifier=_identifier_of(made), payer=made.note.payer)
+    own = replace(_order(probe), identifier=_identifier_of(made), payer=made.payer)
     for endpoint in _others(probe):
         other = probe.at(endpoint)
         if _offer(other) is not None:
@@ -182,7 +187,13 @@ def in_flight(probe: Probe) -> None:
     many = min(probe.profile.limits.volley, _COPIES)
     for turn in range(1, ROUNDS + 1):
         order = replace(_order(probe), faults=("settle/slow",), delay=_SLOW)
-        probe.pay_in_copies([copy_of(turn, number) for number in range(1, many + 1)], order, watched=True)
+
+        def copies(made: Made, turn: int = turn) -> list[Copy]:
+            request = request_to(probe.profile, probe.endpoint, headers={x402.PAYMENT[2]: made.value})
+            names = (copy_of(turn, number) for number in range(1, many + 1))
+            return [Copy(label=name, made=made, request=request) for name in names]
+
+        probe.pay_in_copies(copy_of(turn, 1), order, copies)
 
 
 def _offer(probe: Probe) -> x402.Offer | None:

@@ -15,7 +15,7 @@ from conformance.protocols import x402
 from conformance.purse import Made, Order, Purse, Unpayable
 from conformance.wire import Wire
 
-__all__ = ["Carry", "Changes", "Gather", "Probe", "means_429", "request_to", "value_at"]
+__all__ = ["Carry", "Changes", "Copy", "Gather", "Probe", "means_429", "request_to", "value_at"]
 
 USER_AGENT = "pytest-402/0.1 (+conformance run)"
 
@@ -47,6 +47,16 @@ class Gather(Protocol):
     def __name__(self) -> str: ...
 
     def __call__(self, probe: "Probe", /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """One of many requests that bring the same payment."""
+
+    label: str
+    made: Made
+    """The payment, in the bytes in which it comes."""
+    request: Request
 
 
 @dataclass(slots=True, kw_only=True)
@@ -217,42 +227,44 @@ class Probe:
         for (label, payment), exchange in zip(made.items(), answered, strict=True):
             self.kept[label] = replace(exchange, paid=self.purse.followed(payment))
 
-    def repeat(self, label: str, made: Made, *, watched: bool = False, **changes: Unpack[Changes]) -> Exchange:
+    def repeat(
+        self, label: str, made: Made, *, watched: bool = False, raw: bool = False, **changes: Unpack[Changes]
+    ) -> Exchange:
         """Sends the endpoint's request with a payment that was made before, and keeps it as ``label``.
 
-        What is noted of the facilitator is what it was asked from now on; ``watched`` as in ``pay``.
+        What is noted of the facilitator is what it was asked from now on; ``watched`` and ``raw`` as in ``pay``.
         """
         earlier = len(self.purse.followed(made).calls)
         carried = Changes(headers={x402.PAYMENT[made.note.version]: made.value})
         with self.purse.alone():
             before = self.witnessed() if watched else None
-            exchange = self.ask(label, **_both(changes, carried))
+            exchange = self.ask(label, raw=raw, **_both(changes, carried))
             after = self.witnessed() if watched else None
         self._watched(label, replace(exchange, paid=self.purse.followed(made, after=earlier)), before, after)
         return self.kept[label]
 
-    def pay_in_copies(self, labels: Sequence[str], order: Order, *, watched: bool = False) -> None:
-        """Sends one payment in as many requests as there are ``labels``, whole at the same moment, and keeps each.
+    def pay_in_copies(self, label: str, order: Order, copies: Callable[[Made], Sequence[Copy]]) -> None:
+        """Sends the requests that ``copies`` makes of one payment, whole at the same moment, and keeps each.
 
-        What the facilitator was asked, and what the witness saw where it is ``watched``, stands with the first: nobody
-        can tell for which of them it was.
+        What the facilitator was asked, and what the witness reads before and after, stands with the first: nobody can
+        tell for which of them. Where the payment cannot be made, the exchange called ``label`` is a failure.
         """
         try:
             made = self._made(order)
         except Unpayable:
-            self.pay(labels[0], order)
+            self.pay(label, order)
             return
         self.purse.instruct(made, order, self.wire.timeout)
-        request = request_to(self.profile, self.endpoint, headers={x402.PAYMENT[order.version]: made.value})
+        sent = copies(made)
         account = self.endpoint.name if self.endpoint else ""
         with self.purse.alone():
-            before = self.witnessed() if watched else None
-            answered = self.wire.send_at_once([request] * len(labels), account=account)
-            after = self.witnessed() if watched else None
-        notes = [self.purse.followed(made)] + [made.note] * (len(labels) - 1)
-        for label, exchange, note in zip(labels, answered, notes, strict=True):
-            self.kept[label] = replace(exchange, paid=note)
-        self._watched(labels[0], self.kept[labels[0]], before, after)
+            before = self.witnessed()
+            answered = self.wire.send_at_once([copy.request for copy in sent], account=account)
+            after = self.witnessed()
+        for copy, exchange in zip(sent, answered, strict=True):
+            self.kept[copy.label] = replace(exchange, paid=copy.made.note)
+        first = replace(self.kept[sent[0].label], paid=self.purse.followed(sent[0].made))
+        self._watched(sent[0].label, first, before, after)
 
     def watch(self, label: str) -> None:
         """The plain request, with what the witness reads before and after it."""

@@ -19,7 +19,7 @@ from conformance.protocols import x402
 from conformance.protocols.x402 import encoding, hostile, payment, recipes
 from conformance.protocols.x402.identifier import identified
 from conformance.protocols.x402.payment import Payment, Unsignable
-from conformance.protocols.x402.recipe import at_slot
+from conformance.protocols.x402.recipe import at_slot, slot, value_at
 from conformance.protocols.x402.signing import Payer
 from conformance.redaction import Redactor
 
@@ -85,8 +85,8 @@ class Order:
     """What the payer owns, in atomic units; None for enough."""
     holds: int | None = None
     """Seconds from now for which it is valid; None for as long as the offer asks."""
-    payer: str = ""
-    """The address of one who paid before; empty for somebody new."""
+    payer: Payer | None = field(default=None, repr=False)
+    """One who paid before; None for somebody new."""
     identifier: str = ""
     """What it is identified by, as JSON text: ``null`` for nothing at all, empty for what the offer asks."""
 
@@ -98,6 +98,7 @@ class Made:
     value: str
     note: Paid
     payment: Payment
+    payer: Payer = field(repr=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,8 +116,6 @@ class Purse:
     broke: str = ""
     """Why the last payment was not made for want of money; empty as long as there was enough."""
     _minted: int = 0
-    _payers: dict[str, Payer] = field(default_factory=dict)
-    """Who paid, by address."""
     _spent: dict[str, int] = field(default_factory=dict)
     """In atomic units, by network and asset; where there are books, they know better."""
     _alone: bool = False
@@ -139,8 +138,7 @@ class Purse:
     def make(self, offer: x402.Offer, order: Order) -> Made:
         """The payment of ``order`` for ``offer``; raises Unpayable."""
         now = int(time.time())
-        payer = self._payers[order.payer] if order.payer else self._mint()
-        self._payers[payer.address] = payer
+        payer = order.payer or self._mint()
         good = self._good(offer, order, payer, now)
         if order.identifier:
             good = replace(good, document=identified(good.document, json.loads(order.identifier)))
@@ -165,7 +163,7 @@ class Purse:
             twins=order.twins,
             faults=order.faults,
         )
-        return Made(value=value, note=note, payment=good)
+        return Made(value=value, note=note, payment=good, payer=payer)
 
     def instruct(self, made: Made, order: Order, patience: float) -> None:
         """Tells the facilitator what to do about ``made``; ``patience`` is how long we wait for an answer, in seconds."""
@@ -196,12 +194,30 @@ class Purse:
     def broken(self, made: Made, recipe: str) -> Made:
         """The good payment ``made``, broken by ``recipe``; raises Unpayable where there is nothing to break."""
         order = Order(version=made.note.version, recipe=recipe)
-        document = _broken(made.payment, order, self._payers[made.note.payer], int(time.time()))
+        document = _broken(made.payment, order, made.payer, int(time.time()))
         return replace(made, value=encoding.header(document), note=replace(made.note, recipe=recipe))
 
     def identifier(self, length: int = 36) -> str:
         """An identifier that no other payment has, with a letter, a digit and each mark that one may have."""
         return ("Pay-_0" + self._word("identifier").hex() * 2)[:length]
+
+    def carried_by(self, made: Made, offer: x402.Offer) -> Made:
+        """The authorization of ``made`` as a payment for ``offer``, of another version; Unpayable where it pays none."""
+        own = made.payment.way
+        for way in offer.ways():
+            if _paid_with(way) == _paid_with(own):
+                inner = made.payment.document["payload"]
+                document = payment.envelope(way, inner, offer=offer, version=offer.version)
+                note = replace(made.note, version=offer.version, way=way.index)
+                return replace(made, value=encoding.header(document), note=note)
+        raise Unpayable(f"the version {offer.version} offer asks for something else")
+
+    def signed_anew(self, made: Made) -> Made:
+        """Another authorization by the same payer with the same nonce, which ends a second earlier."""
+        path = slot(made.payment, "before")
+        until = value_at(made.payment.document, path)
+        earlier = at_slot("before", lambda *_: str(int(until) - 1))
+        return replace(made, value=encoding.header(earlier(made.payment, made.payer, 0)))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -365,6 +381,11 @@ def _written(good: Payment, document: dict[str, Any], order: Order) -> str:
         kinds = hostile.HOSTILE | hostile.INJECTING | hostile.HUGE | hostile.JUNK
         return kinds[order.hostile](good)
     return encoding.twin(document, order.twins) if order.twins else encoding.header(document)
+
+
+def _paid_with(way: x402.Way) -> tuple[str, ...]:
+    """What an authorization says of the way that it pays for."""
+    return way.scheme, way.network, way.asset.lower(), way.amount, way.pay_to.lower()
 
 
 def _covers(budget: Budget, way: x402.Way) -> bool:

@@ -1,119 +1,258 @@
-"""Payments that are used twice: sent again in the same and in other bytes, elsewhere, and many times at once."""
+"""Payments that are used twice, one after the other: in the same and in other bytes, for other requests, elsewhere."""
 
 import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from conformance.attempts import GOOD, good, label, versions
+from conformance.attempts import GOOD, label, versions
+from conformance.exchange import Response
 from conformance.gather import unpaid
-from conformance.probe import Probe
+from conformance.probe import Gather, Probe
 from conformance.profile import Endpoint, Entitlement
+from conformance.protocols import x402
 from conformance.protocols.x402.encoding import TWINS
-from conformance.purse import Made, Order
+from conformance.purse import Made, Order, Unpayable
 
 __all__ = [
-    "BETWEEN",
-    "BOUGHT_AT",
-    "REPLAY",
-    "bought_at",
-    "copies",
+    "AIDED",
+    "ANOTHER_HOST",
+    "UNAIDED",
+    "Aid",
+    "Twice",
+    "composed",
+    "composing",
+    "in_the_other_version",
+    "others",
     "replayed",
     "replayed_elsewhere",
     "replayed_for_another_request",
     "replayed_in_other_bytes",
+    "same_offer_at_another_host",
+    "settled",
     "settled_once",
-    "unpaid_at",
 ]
 
-REPLAY = "replay"
-"""The group of all that is sent a second time; its good payment is what is sent again."""
-BETWEEN = "between"
-"""The group of the payment that is made between two replays."""
-BOUGHT_AT = "bought at "
-"""How a replay is called of a payment that was settled at another endpoint, whose name follows."""
 
-_COPIES = 10
-_ROUNDS = 2
-_PAIRS = (
-    ("nonce-upper", "high-s"),
-    ("signature-upper", "junk"),
-)
-"""Of twins that a memory of payments may tell apart for different reasons."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aid:
+    """Under which facilitator payments are used twice."""
 
-settled_once = good(REPLAY)
-"""One good payment, which is sent again later."""
+    group: str
+    """The group of all that is sent a second time; its good payment is what is sent again."""
+    faults: tuple[str, ...] = ()
+    """What the facilitator does wrong about each of these payments."""
+
+    @property
+    def between(self) -> str:
+        """The group of the payment that is made between two replays."""
+        return f"between {self.group}"
+
+    @property
+    def composed(self) -> str:
+        """The group of the payment that is sent again in bytes that are drawn; what was minted later has a number."""
+        return f"composed {self.group}"
+
+    def bought_at(self, version: int, name: str) -> str:
+        """What the good payment at another endpoint is called."""
+        return label(version, f"{self.group} bought at {name}", GOOD)
+
+    def replay_of(self, version: int, name: str) -> str:
+        """What it is called when the payment that was settled at another endpoint is sent again."""
+        return label(version, self.group, f"bought at {name}")
+
+    def unpaid_at(self, name: str) -> str:
+        """What the request without payment at another endpoint is called."""
+        return f"{self.group} unpaid at {name}"
+
+    def order(self, version: int) -> Order:
+        """A good payment."""
+        return Order(version=version, faults=self.faults)
 
 
-def bought_at(version: int, name: str) -> str:
-    """What the good payment at another endpoint is called."""
-    return label(version, f"{BOUGHT_AT}{name}", GOOD)
+AIDED = Aid(group="replay")
+"""By a facilitator that refuses what it has settled."""
+UNAIDED = Aid(group="unaided replay", faults=("verify/forgets", "settle/forgets"))
+"""By nobody: the facilitator says yes to whatever is signed, as often as it is asked."""
+ANOTHER_HOST = "elsewhere.example"
+_UNDER_ANOTHER_HOST = "unpaid under another host"
 
 
-def unpaid_at(name: str) -> str:
-    """What the request without payment at another endpoint is called."""
-    return f"unpaid at {name}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twice:
+    """A gather: payments that are used twice in one way, under one facilitator."""
+
+    asks: Callable[[Probe, Aid], None]
+    aid: Aid
+
+    @property
+    def __name__(self) -> str:
+        return f"{self.asks.__name__}: {self.aid.group}"
+
+    def __call__(self, probe: Probe) -> None:
+        """Pays, and uses it again."""
+        self.asks(probe, self.aid)
 
 
-def replayed(probe: Probe) -> None:
+def settled_once(aid: Aid) -> Gather:
+    """One good payment, which is sent again later."""
+    return Twice(asks=_settle_one, aid=aid)
+
+
+def replayed(aid: Aid) -> Gather:
     """The same payment at once, and once more after another payment was made."""
-    for version, made in _settled(probe):
-        probe.repeat(label(version, REPLAY, "at once"), made)
-        probe.pay(label(version, BETWEEN, GOOD), Order(version=version))
-        probe.repeat(label(version, REPLAY, "later"), made)
+    return Twice(asks=_replay, aid=aid)
+
+
+def replayed_in_other_bytes(aid: Aid) -> Gather:
+    """The same payment as each twin writes it, and as the other version does where that is spoken."""
+    return Twice(asks=_replay_twins, aid=aid)
+
+
+def replayed_for_another_request(aid: Aid) -> Gather:
+    """The same payment with another query, under another host, and with a member more in a JSON body."""
+    return Twice(asks=_replay_for_another, aid=aid)
+
+
+def replayed_elsewhere(aid: Aid) -> Gather:
+    """A payment that was settled at another endpoint of the same version, one at the same price if there is any."""
+    return Twice(asks=_replay_elsewhere, aid=aid)
+
+
+def composing(aid: Aid) -> Gather:
+    """One good payment, which is sent again in bytes that are drawn."""
+    return Twice(asks=_settle_composed, aid=aid)
+
+
+def _settle_one(probe: Probe, aid: Aid) -> None:
+    for version in versions(probe):
+        probe.pay(label(version, aid.group, GOOD), aid.order(version))
+
+
+def _settle_composed(probe: Probe, aid: Aid) -> None:
+    for version, _ in settled(probe, aid):
+        probe.pay(label(version, aid.composed, GOOD), aid.order(version))
+
+
+def _replay(probe: Probe, aid: Aid) -> None:
+    for version, made in settled(probe, aid):
+        probe.repeat(label(version, aid.group, "at once"), made)
+        probe.pay(label(version, aid.between, GOOD), aid.order(version))
+        probe.repeat(label(version, aid.group, "later"), made)
     # Not when other endpoints had their turn: once it has expired, it opens nothing for another reason.
-    probe.gather(replayed_in_other_bytes)
-    probe.gather(replayed_for_another_request)
+    probe.gather(replayed_in_other_bytes(aid))
+    probe.gather(replayed_for_another_request(aid))
 
 
-def replayed_in_other_bytes(probe: Probe) -> None:
-    """The same payment as each twin writes it, and as some pairs of them do."""
-    for version, made in _settled(probe):
-        for twins in (*((twin.name,) for twin in TWINS if not twin.raw), *_PAIRS):
-            other = probe.purse.rewritten(made, twins)
+def _replay_twins(probe: Probe, aid: Aid) -> None:
+    for version, made in settled(probe, aid):
+        for twin in TWINS:
+            other = probe.purse.rewritten(made, (twin.name,))
             # It may be written so from the beginning.
             if other.value != made.value:
-                probe.repeat(label(version, REPLAY, "+".join(twins)), other)
+                probe.repeat(label(version, aid.group, twin.name), other, raw=twin.raw)
+        if (as_other := in_the_other_version(probe, made)) is not None:
+            probe.repeat(label(version, aid.group, f"as version {as_other.note.version}"), as_other)
 
 
-def replayed_for_another_request(probe: Probe) -> None:
-    """The same payment with another query, and with a member more in a JSON body."""
-    for version, made in _settled(probe):
-        probe.repeat(label(version, REPLAY, "another query"), made, query={"conformance": "1"})
+def _replay_for_another(probe: Probe, aid: Aid) -> None:
+    for version, made in settled(probe, aid):
+        probe.repeat(label(version, aid.group, "another query"), made, query={"conformance": "1"})
+        if same_offer_at_another_host(probe):
+            probe.repeat(label(version, aid.group, "another host"), made, headers={"Host": ANOTHER_HOST})
         if probe.endpoint and isinstance(probe.endpoint.json, dict):
             body = json.dumps(probe.endpoint.json | {"conformance": "1"}).encode()
-            probe.repeat(label(version, REPLAY, "another body"), made, body=body)
+            probe.repeat(label(version, aid.group, "another body"), made, body=body)
 
 
-def replayed_elsewhere(probe: Probe) -> None:
-    """A payment that was settled at another endpoint of the same version, one at the same price if there is any."""
-    for version, _ in _settled(probe):
-        for endpoint in _others(probe):
-            if (made := _bought(probe, endpoint, version)) is not None:
-                probe.repeat(label(version, REPLAY, f"{BOUGHT_AT}{endpoint.name}"), made)
-            if bought_at(version, endpoint.name) in probe.kept:
+def _replay_elsewhere(probe: Probe, aid: Aid) -> None:
+    for version, _ in settled(probe, aid):
+        for endpoint in others(probe):
+            if (made := _bought(probe, aid, endpoint, version)) is not None:
+                probe.repeat(aid.replay_of(version, endpoint.name), made)
+            if aid.bought_at(version, endpoint.name) in probe.kept:
                 break
 
 
-def copies(probe: Probe) -> None:
-    """In each of two rounds, ten copies of a fresh payment at the same time; fewer where the limits of the profile say so."""
-    limits = probe.profile.limits
-    many = min(limits.volley, _COPIES)
-    for version, _ in _settled(probe):
-        for turn in range(1, min(limits.rounds, _ROUNDS) + 1):
-            names = [label(version, REPLAY, f"copy {number} of round {turn}") for number in range(1, many + 1)]
-            probe.pay_in_copies(names, Order(version=version))
+def composed(aid: Aid) -> Callable[[Probe, str], None]:
+    """How the drawn twins, joined by +, are asked: a settled payment is sent again as all of them write it together."""
+
+    def ask(probe: Probe, value: str) -> None:
+        names = tuple(value.split("+"))
+        raw = any(twin.raw for twin in TWINS if twin.name in names)
+        for version, _ in settled(probe, aid):
+            probe.gather(composing(aid))
+            group = aid.composed
+            if _is_spent(probe, label(version, group, "")):
+                # A payment that bought twice may be known from now on in all of its spellings.
+                group = f"{aid.composed} {len(probe.kept)}"
+                probe.pay(label(version, group, GOOD), aid.order(version))
+            made = probe.made.get(label(version, group, GOOD))
+            other = made and probe.purse.rewritten(made, names)
+            if made and other and other.value != made.value:
+                probe.repeat(label(version, group, f"{value} #{len(probe.kept)}"), other, raw=raw)
+
+    return ask
 
 
-def _settled(probe: Probe) -> list[tuple[int, Made]]:
+_FRESH = 10.0
+"""Seconds after which a payment is not sent again any more: it may expire before others do."""
+
+
+def _is_spent(probe: Probe, start: str) -> bool:
+    """Whether the payment whose labels begin with ``start`` bought something again, or may have expired."""
+    kept = {here: exchange for here, exchange in probe.kept.items() if here.startswith(start)}
+    good = kept.pop(f"{start}{GOOD}", None)
+    late = good is not None and time.monotonic() - probe.wire.began - good.at > _FRESH
+    return late or any(one.response is None or one.response.status < 400 for one in kept.values())
+
+
+def settled(probe: Probe, aid: Aid) -> list[tuple[int, Made]]:
     """The good payments that were answered, by version; none where a payment opens more than one answer."""
-    probe.gather(settled_once)
+    probe.gather(settled_once(aid))
     if probe.endpoint is None or probe.endpoint.entitlement != Entitlement.ONCE:
         return []
-    found = [(version, label(version, REPLAY, GOOD)) for version in versions(probe)]
+    found = [(version, label(version, aid.group, GOOD)) for version in versions(probe)]
     return [
         (version, probe.made[here]) for version, here in found if here in probe.made and not probe.kept[here].failure
     ]
 
 
-def _others(probe: Probe) -> list[Endpoint]:
+def in_the_other_version(probe: Probe, made: Made) -> Made | None:
+    """The same authorization as the other version of x402 carries it; None where that does not ask for the same."""
+    other = 3 - made.note.version
+    if other not in versions(probe):
+        return None
+    try:
+        return probe.purse.carried_by(made, probe.offer(other))
+    except Unpayable:
+        return None
+
+
+def same_offer_at_another_host(probe: Probe) -> bool:
+    """Whether the endpoint makes the same offer when it is asked for under another host."""
+    probe.gather(_unpaid_at_another_host)
+    own, there = (
+        [_document(probe.kept[here].response, version) for version in versions(probe)]
+        for here in ("unpaid", _UNDER_ANOTHER_HOST)
+    )
+    return own == there and any(own)
+
+
+def _unpaid_at_another_host(probe: Probe) -> None:
+    probe.ask(_UNDER_ANOTHER_HOST, headers={"Host": ANOTHER_HOST})
+
+
+def _document(response: Response | None, version: int) -> object:
+    try:
+        offer = x402.offer_in(response, version) if response else None
+    except x402.Malformed:
+        return None
+    return offer and offer.document
+
+
+def others(probe: Probe) -> list[Endpoint]:
+    """The other endpoints where a payment opens one answer, those with the same terms first."""
     own = probe.endpoint
     found = [
         endpoint
@@ -127,7 +266,7 @@ def _others(probe: Probe) -> list[Endpoint]:
     return sorted(found, key=lambda endpoint: own is None or endpoint.terms != own.terms)
 
 
-def _bought(probe: Probe, endpoint: Endpoint, version: int) -> Made | None:
+def _bought(probe: Probe, aid: Aid, endpoint: Endpoint, version: int) -> Made | None:
     """The good payment at another endpoint; None where it is not paid in that version, or not answered."""
     other = probe.at(endpoint)
     if endpoint.versions and version not in endpoint.versions:
@@ -135,8 +274,8 @@ def _bought(probe: Probe, endpoint: Endpoint, version: int) -> Made | None:
     other.gather(unpaid)
     if version not in versions(other):
         return None
-    here = label(version, REPLAY, GOOD)
-    paid = other.pay(here, Order(version=version))
-    probe.kept[unpaid_at(endpoint.name)] = other.kept["unpaid"]
-    probe.kept[bought_at(version, endpoint.name)] = paid
+    here = label(version, aid.group, GOOD)
+    paid = other.pay(here, aid.order(version))
+    probe.kept[aid.unpaid_at(endpoint.name)] = other.kept["unpaid"]
+    probe.kept[aid.bought_at(version, endpoint.name)] = paid
     return other.made.get(here) if paid.response else None

@@ -110,11 +110,11 @@ class Wire:
         refusal = next(filter(None, (self._refusal(request, account) for request in requests)), None)
         self._asked[account] = self._asked.get(account, 0) + len(requests)
         at, started = self._now(), time.monotonic()
-        answers: list[_Result] = [(None, refusal, None)] * len(requests) if refusal else self._landed(requests)
-        took = 0.0 if refusal else time.monotonic() - started
+        refused: _Result = (None, refusal, None)
+        answers = [(refused, started)] * len(requests) if refusal else self._landed(requests)
         return tuple(
-            self._recorded(Exchange(request=request, response=response, failure=failure, at=at, took=took))
-            for request, (response, failure, _) in zip(requests, answers, strict=True)
+            self._recorded(Exchange(request=request, response=response, failure=failure, at=at, took=ended - started))
+            for request, ((response, failure, _), ended) in zip(requests, answers, strict=True)
         )
 
     def alive(self) -> Failure | None:
@@ -281,7 +281,8 @@ class Wire:
         )
         return self._understood(answer, request.method)
 
-    def _landed(self, requests: Sequence[Request]) -> list[_Result]:
+    def _landed(self, requests: Sequence[Request]) -> list[tuple[_Result, float]]:
+        """What came of each, and at what moment."""
         parts = urlsplit(requests[0].url)
         try:
             answers = raw.volley(
@@ -291,8 +292,12 @@ class Wire:
                 max_body=self.limits.max_body,
             ).answers
         except _FAILURES as error:
-            return [(None, _failure(error, self.timeout), None)] * len(requests)
-        return [self._understood(answer, request.method) for request, answer in zip(requests, answers, strict=True)]
+            return [((None, _failure(error, self.timeout), None), time.monotonic())] * len(requests)
+        over = time.monotonic()
+        return [
+            (self._understood(answer, request.method), answer.finished if isinstance(answer, raw.RawAnswer) else over)
+            for request, answer in zip(requests, answers, strict=True)
+        ]
 
     def _understood(self, answer: raw.RawAnswer | raw.RawFailure, method: str) -> _Result:
         if isinstance(answer, raw.RawFailure):

@@ -185,6 +185,9 @@ GUARD: tuple[PaidFault, ...] = (
         "x402.guard.twins",
         "x402.guard.two-payments",
         "x402.settlement.replayed-twin",  # A signature in another form.
+        "x402.settlement.replayed-twin-unaided",
+        "x402.settlement.concurrent-use",
+        "x402.settlement.concurrent-use-unaided",
         "x402.order.rejected-runs-nothing",
         opens=unchecked(Reason.SIGNATURE),
     ),

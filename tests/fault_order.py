@@ -86,6 +86,7 @@ ORDER: tuple[PaidFault, ...] = (
         "x402.order.unpaid-runs-nothing",
         "x402.order.rejected-runs-nothing",
         "x402.order.unsettled-runs-nothing",
+        "x402.order.copies-run-once",
         runs=lambda _, answer: answer is not None and answer.status == 402,
         goods=EVERY,
     ),
@@ -98,6 +99,7 @@ ORDER: tuple[PaidFault, ...] = (
     fault(
         "the good is made while the payment is checked",
         "x402.order.rejected-runs-nothing",
+        "x402.order.copies-run-once",
         runs=lambda brought, answer: answer is not None and answer.status == 402 and bool(brought.version),
         goods=("/forecast",),
     ),

@@ -12,7 +12,7 @@ from shop import Brought, Opens, Told, paying
 from conformance.facilitator.authorization import Reason
 from conformance.protocols.x402.identifier import IDENTIFIER
 
-__all__ = ["REPLAYED", "forgetful", "returning"]
+__all__ = ["REPLAYED", "forgetful", "once_each", "returning"]
 
 _THREE = ("/weather", "/forecast", "/almanac")
 """Each version is sold at two of them."""
@@ -32,16 +32,20 @@ def _asked_for(brought: Brought) -> tuple[str, bytes]:
     return brought.query, brought.body
 
 
-def returning(again: Callable[[Brought, Brought], bool]) -> dict[str, Any]:
+def returning(again: Callable[[Brought, Brought], bool], *, under_way: bool = False) -> dict[str, Any]:
     """A shop that hands over once more what a payment paid for.
 
-    ``again`` is whether it does so, by the request that paid and the one that comes with the same payment.
+    ``again`` is whether it does so, by the request that paid and the one that comes with the same payment; with
+    ``under_way``, also as long as the first is not served yet.
     """
     paid: dict[str, Brought] = {}
 
     def opens(brought: Brought) -> bool:
-        first = paid.get(_nonce(brought))
-        return first is not None and again(first, brought)
+        nonce = _nonce(brought)
+        if under_way and nonce not in paid and nonce and not why(brought):
+            paid[nonce] = brought
+        first = paid.get(nonce)
+        return first is not None and first is not brought and again(first, brought)
 
     def change(brought: Brought, answer: Answer) -> None:
         if served(answer):
@@ -145,17 +149,49 @@ def forgetful() -> dict[str, Any]:
     return {"rewrite": rewrite, "asks": asks}
 
 
+def _another_of_the_same_price(written: dict[str, Any]) -> None:
+    """Sells by version 1, whose payments do not say for what they are, a second good for the price of the first."""
+    endpoint = next(entry for entry in written["endpoint"] if entry["path"] == "/forecast")
+    # That its handler is charged for although it fails, no offer of version 1 can say.
+    other = {key: value for key, value in endpoint.items() if key != "failing"}
+    witness = {**endpoint["witness"], "pointer": "/handled/forecast-upfront"}
+    written["endpoint"].append(other | {"name": "forecast-upfront", "path": "/forecast-upfront", "witness": witness})
+
+
+def once_each() -> dict[str, Any]:
+    """A shop that leaves it to its facilitator to know what was used, and hands over nothing for a transaction of before."""
+    seen: set[str] = set()
+
+    def new(told: Told) -> None:
+        if told.kind != "settle" or not told.good:
+            return
+        transaction = told.document["transaction"]
+        if transaction in seen:
+            told.document = {"success": False, "errorReason": Reason.USED}
+        seen.add(transaction)
+
+    return {**forgetful(), "hears": new}
+
+
 def _is_used(told: Told) -> bool:
     return isinstance(told.document, dict) and told.document.get("errorReason") == Reason.USED
+
+
+def _unaided(*names: str) -> tuple[str, ...]:
+    """The requirements of these names where the facilitator says yes again."""
+    return tuple(f"x402.settlement.{name}-unaided" for name in names)
+
+
+def _twice(*names: str) -> tuple[str, ...]:
+    """The requirements of these names, whatever the facilitator says."""
+    return (*(f"x402.settlement.{name}" for name in names), *_unaided(*names))
 
 
 REPLAYED: tuple[PaidFault, ...] = (
     fault(
         "it asks nobody about a good payment that it has seen before",
-        "x402.settlement.sequential-replay",
-        "x402.settlement.replayed-twin",
-        "x402.settlement.replay-for-another-request",
-        "x402.settlement.concurrent-use",
+        *_twice("sequential-replay", "replayed-twin", "replay-for-another-request", "concurrent-use"),
+        "x402.order.copies-run-once",
         opens=_seen(),
     ),
     fault(
@@ -167,53 +203,65 @@ REPLAYED: tuple[PaidFault, ...] = (
     ),
     fault(
         "the last payment is the only one that it knows to be used",
-        "x402.settlement.sequential-replay",
-        "x402.settlement.replayed-twin",
-        "x402.settlement.replay-for-another-request",
+        *_twice("sequential-replay", "replayed-twin", "replay-for-another-request"),
         **_but_the_last(),
     ),
     fault(
         "it remembers the field of a payment, and not the payment",
-        "x402.settlement.replayed-twin",
-        **returning(lambda first, brought: first.value != brought.value),
+        *_twice("replayed-twin", "concurrent-use"),
+        **returning(lambda first, brought: first.value != brought.value, under_way=True),
     ),
     fault(
         "it remembers the signature of a payment as a text",
-        "x402.settlement.replayed-twin",
-        **returning(lambda first, brought: _signature(first) != _signature(brought)),
+        *_twice("replayed-twin", "concurrent-use"),
+        **returning(lambda first, brought: _signature(first) != _signature(brought), under_way=True),
     ),
     fault(
         "it remembers at which path a payment was used",
-        "x402.settlement.replay-elsewhere",
+        *_twice("replay-elsewhere"),
         **returning(lambda first, brought: first.path != brought.path),
         goods=_THREE,
     ),
     fault(
         "a cache before its goods answers by the payment alone",
-        "x402.settlement.replay-elsewhere",
+        *_twice("replay-elsewhere"),
         change=_by_its_payment(),
         goods=("/weather", "/satellite"),
     ),
     fault(
         "it remembers for which request a payment was used",
-        "x402.settlement.replay-for-another-request",
-        **returning(lambda first, brought: _asked_for(first) != _asked_for(brought)),
+        *_twice("replay-for-another-request", "concurrent-use"),
+        **returning(lambda first, brought: _asked_for(first) != _asked_for(brought), under_way=True),
     ),
     fault(
         "it remembers for which content of a request a payment was used",
-        "x402.settlement.replay-for-another-request",
+        *_twice("replay-for-another-request"),
         **returning(lambda first, brought: first.body != brought.body),
         goods=("/report",),
     ),
     fault(
         "whoever brings a payment that is under way is served with it",
-        "x402.settlement.concurrent-use",
+        *_twice("concurrent-use"),
+        "x402.order.copies-run-once",
         **_under_way(),
     ),
     fault(
         "a settlement that another request came first with is good enough for it",
         "x402.settlement.concurrent-use",
+        *_unaided("sequential-replay", "replayed-twin", "replay-for-another-request", "concurrent-use"),
+        "x402.order.copies-run-once",
         **forgetful(),
         hears=hears(_is_used, "settle"),
+    ),
+    fault(
+        "it leaves it to its facilitator to know what was used",
+        *_unaided("sequential-replay", "replayed-twin", "replay-for-another-request", "replay-elsewhere"),
+        *_unaided("concurrent-use"),
+        # It asks whether each copy is good before it settles the first.
+        "x402.order.copies-run-once",
+        **forgetful(),
+        goods=("/weather", "/forecast"),
+        at=("/weather", "/forecast", "/forecast-upfront"),
+        edit=_another_of_the_same_price,
     ),
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from careless import authorization, extended, spoilt
-from fault_replay import forgetful, returning
+from fault_replay import once_each, returning
 from paid_fault import PaidLegal, legal
 from serving import Answer
 from settling import both, served
@@ -18,7 +18,14 @@ _ANY = ("/weather",)
 _TWO = ("/weather", "/satellite")
 _EXTENSION: dict[str, Any] = {"info": {"required": True}, "schema": {"type": "object"}}
 
-_ONCE = ("sequential-replay", "replayed-twin", "replay-for-another-request", "concurrent-use")
+_ONCE = tuple(
+    f"{name}{by}"
+    for name in ("sequential-replay", "replayed-twin", "replay-for-another-request", "concurrent-use")
+    for by in ("", "-unaided")
+)
+
+
+_EVERYWHERE = (*_ONCE, "replay-elsewhere", "replay-elsewhere-unaided")
 
 
 def _in_conflict() -> Change:
@@ -53,12 +60,13 @@ LEGAL_REPLAY: tuple[PaidLegal, ...] = (
     legal(
         "a payment that was used is in conflict with itself",
         "x402.settlement.sequential-replay: 400, 402 or 409",
+        "x402.settlement.sequential-replay-unaided: 400, 402 or 409",
         change=_in_conflict(),
     ),
-    legal("it leaves it to its facilitator to know what was used", **forgetful()),
+    legal("it knows what was used by the transaction that paid for it", **once_each(), goods=("/satellite",)),
     legal(
         "whoever paid may come again, wherever, as its profile says",
-        *(f"x402.settlement.{name}: an entitlement that the profile states" for name in (*_ONCE, "replay-elsewhere")),
+        *(f"x402.settlement.{name}: an entitlement that the profile states" for name in _EVERYWHERE),
         **returning(lambda *_: True),
         edit=endpoints(entitlement="session"),
         goods=_TWO,

@@ -353,6 +353,7 @@ LEGAL_SETTLEMENT: tuple[PaidLegal, ...] = (
         "it takes one payment after another",
         "x402.settlement.every-charge-is-served: payments that are taken one after another",
         "x402.settlement.concurrent-use: payments that are taken one after another",
+        "x402.settlement.concurrent-use-unaided: payments that are taken one after another",
         serial=True,
         goods=_ANY,
     ),

@@ -12,7 +12,7 @@ from conformance.profile import Entitlement
 from conformance.protocols import x402
 from conformance.protocols.x402.identifier import IDENTIFIER, advertises, own_shape
 from conformance.protocols.x402.receipt import receipts
-from conformance.replays import REPLAY
+from conformance.replays import AIDED
 
 __all__ = ["ACCEPTED", "UNCONSUMED", "as_first", "attempts", "control", "offer_of", "transactions"]
 
@@ -43,7 +43,7 @@ def control(evidence: Evidence) -> None:
     try:
         paid = paid_for(good_payment(evidence, 2, GROUP))
     except Untestable as why:
-        good_payment(evidence, 2, REPLAY)
+        good_payment(evidence, 2, AIDED.group)
         # Without an identifier it is served.
         raise Untestable(why.finding.reason, cause="" if own_shape(offer) else ACCEPTED) from why
     if charges_nothing(paid):

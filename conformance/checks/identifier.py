@@ -13,7 +13,7 @@ from conformance.gather import unpaid
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.protocols import x402
 from conformance.protocols.x402.identifier import IDENTIFIER, info, own_shape, requires
-from conformance.replays import REPLAY, settled_once
+from conformance.replays import AIDED
 
 
 @check("x402.identifier.info", unpaid)
@@ -29,10 +29,10 @@ def test_info(evidence: Evidence) -> None:
         )
 
 
-@check(ACCEPTED, unpaid, settled_once, ids.identified, ids.spelled)
+@check(ACCEPTED, unpaid, ids.settled, ids.identified, ids.spelled)
 def test_accepted(evidence: Evidence) -> None:
     offer = offer_of(evidence)
-    good_payment(evidence, 2, REPLAY)
+    good_payment(evidence, 2, AIDED.group)
     for name in (GOOD, ids.SHORTEST, ids.LONGEST):
         here = ids.named(name)
         if here not in evidence.exchanges or served(evidence, here):
@@ -50,7 +50,7 @@ def test_accepted(evidence: Evidence) -> None:
     control(evidence)
 
 
-@check("x402.identifier.grammar", unpaid, settled_once, ids.identified, ids.spelled)
+@check("x402.identifier.grammar", unpaid, ids.settled, ids.identified, ids.spelled)
 def test_grammar(evidence: Evidence) -> None:
     for name, here, exchange in attempts(evidence, *ids.MALFORMED):
         response = evidence.response(here)
@@ -63,7 +63,7 @@ def test_grammar(evidence: Evidence) -> None:
             )
 
 
-@check("x402.identifier.required", unpaid, settled_once, ids.identified, ids.spelled)
+@check("x402.identifier.required", unpaid, ids.settled, ids.identified, ids.spelled)
 def test_required(evidence: Evidence) -> None:
     for here, exchange in _unnamed(evidence):
         if where := served(evidence, here):
@@ -77,7 +77,7 @@ def test_required(evidence: Evidence) -> None:
         doubt(evidence, here)
 
 
-@check("x402.identifier.required-is-400", unpaid, settled_once, ids.identified, ids.spelled)
+@check("x402.identifier.required-is-400", unpaid, ids.settled, ids.identified, ids.spelled)
 def test_required_is_400(evidence: Evidence) -> None:
     for here, _ in _unnamed(evidence):
         if (response := evidence.response(here)).status != 400:
@@ -94,7 +94,7 @@ def _unnamed(evidence: Evidence) -> Iterator[tuple[str, Exchange]]:
 
 @check(
     "x402.identifier.refused-is-not-charged",
-    *(unpaid, settled_once, ids.identified, ids.spelled, ids.known),
+    *(unpaid, ids.settled, ids.identified, ids.spelled, ids.known),
 )
 def test_refused_is_not_charged(evidence: Evidence) -> None:
     names = (*ids.MALFORMED, ids.SHORTEST, ids.LONGEST, ids.NO_IDENTIFIER, ids.ANOTHER_PAYMENT, ids.ANOTHER_PAYER)

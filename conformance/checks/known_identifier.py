@@ -13,13 +13,12 @@ from conformance.gather import unpaid
 from conformance.occasions import watched
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.protocols.x402.identifier import IDENTIFIER
-from conformance.replays import settled_once
 
 _LATER = {409, 425, 429, 503}
 """What says that the same may be sent again: in conflict with itself as yet, too early, too often, out of order."""
 
 
-@check("x402.identifier.same-answer", unpaid, settled_once, ids.identified)
+@check("x402.identifier.same-answer", unpaid, ids.settled, ids.identified)
 def test_same_answer(evidence: Evidence) -> None:
     control(evidence)
     first = evidence.response(ids.named(GOOD))
@@ -43,7 +42,7 @@ def test_same_answer(evidence: Evidence) -> None:
             )
 
 
-@check("x402.identifier.same-receipt", unpaid, settled_once, ids.identified)
+@check("x402.identifier.same-receipt", unpaid, ids.settled, ids.identified)
 def test_same_receipt(evidence: Evidence) -> None:
     control(evidence)
     told = transactions(evidence.response(ids.named(GOOD)))
@@ -68,12 +67,12 @@ def test_same_receipt(evidence: Evidence) -> None:
         raise Untestable(reason, cause="x402.identifier.same-answer")
 
 
-@check("x402.identifier.runs-once", unpaid, settled_once, watched, ids.identified)
+@check("x402.identifier.runs-once", unpaid, ids.settled, watched, ids.identified)
 def test_runs_once(evidence: Evidence) -> None:
     _ran_again(evidence, "the same payment with the same identifier", ids.AGAIN)
 
 
-@check("x402.identifier.another-request", unpaid, settled_once, watched, ids.identified, ids.known_for_another_request)
+@check("x402.identifier.another-request", unpaid, ids.settled, watched, ids.identified, ids.known_for_another_request)
 def test_another_request(evidence: Evidence) -> None:
     control(evidence)
     for name in ids.ANOTHER_REQUEST:
@@ -101,7 +100,7 @@ def _ran_again(evidence: Evidence, at: str, names: tuple[str, ...]) -> None:
         doubt(evidence, here)
 
 
-@check("x402.identifier.conflict", unpaid, settled_once, ids.identified, ids.known)
+@check("x402.identifier.conflict", unpaid, ids.settled, ids.identified, ids.known)
 def test_conflict(evidence: Evidence) -> None:
     for _, here, exchange in attempts(evidence, ids.ANOTHER_PAYMENT):
         response, paid = evidence.response(here), paid_for(exchange)
@@ -116,7 +115,7 @@ def test_conflict(evidence: Evidence) -> None:
             )
 
 
-@check("x402.identifier.another-payer", unpaid, settled_once, ids.identified, ids.known)
+@check("x402.identifier.another-payer", unpaid, ids.settled, ids.identified, ids.known)
 def test_another_payer(evidence: Evidence) -> None:
     for _, here, exchange in attempts(evidence, ids.ANOTHER_PAYER):
         where, paid = served(evidence, here), paid_for(exchange)
@@ -129,7 +128,7 @@ def test_another_payer(evidence: Evidence) -> None:
             doubt(evidence, here)
 
 
-@check("x402.identifier.forged", unpaid, settled_once, ids.identified, ids.known)
+@check("x402.identifier.forged", unpaid, ids.settled, ids.identified, ids.known)
 def test_forged(evidence: Evidence) -> None:
     refused = []
     for name, here, exchange in attempts(evidence, *ids.ALL_FORGED):
@@ -140,7 +139,7 @@ def test_forged(evidence: Evidence) -> None:
         doubt(evidence, here)
 
 
-@check("x402.identifier.elsewhere", unpaid, settled_once, ids.identified, ids.known_elsewhere)
+@check("x402.identifier.elsewhere", unpaid, ids.settled, ids.identified, ids.known_elsewhere)
 def test_elsewhere(evidence: Evidence) -> None:
     control(evidence)
     found = False
@@ -175,7 +174,7 @@ def _given_away(evidence: Evidence, here: str, exchange: Exchange, where: str, a
     )
 
 
-@check("x402.identifier.failure-is-not-kept", unpaid, settled_once, ids.identified, ids.failed)
+@check("x402.identifier.failure-is-not-kept", unpaid, ids.settled, ids.identified, ids.failed)
 def test_failure_is_not_kept(evidence: Evidence) -> None:
     for _, here, exchange in attempts(evidence, *(f"{ids.AGAIN_AFTER}{name}" for name in ids.FAILING)):
         paid, before = paid_for(exchange), paid_for(evidence.exchange(here.replace(ids.AGAIN_AFTER, "")))
@@ -190,7 +189,7 @@ def test_failure_is_not_kept(evidence: Evidence) -> None:
             )
 
 
-@check("x402.identifier.failure-frees", unpaid, settled_once, ids.identified, ids.failed)
+@check("x402.identifier.failure-frees", unpaid, ids.settled, ids.identified, ids.failed)
 def test_failure_frees(evidence: Evidence) -> None:
     name = ids.FAILING[0]
     for _, here, exchange in attempts(evidence, f"{ids.AGAIN_AFTER}{name}"):
@@ -209,7 +208,7 @@ def test_failure_frees(evidence: Evidence) -> None:
             )
 
 
-@check("x402.identifier.in-flight-runs-once", unpaid, settled_once, watched, ids.identified, ids.in_flight)
+@check("x402.identifier.in-flight-runs-once", unpaid, ids.settled, watched, ids.identified, ids.in_flight)
 def test_in_flight_runs_once(evidence: Evidence) -> None:
     control(evidence)
     still(evidence, 2)
@@ -225,7 +224,7 @@ def test_in_flight_runs_once(evidence: Evidence) -> None:
         )
 
 
-@check("x402.identifier.in-flight-answer", unpaid, settled_once, ids.identified, ids.in_flight)
+@check("x402.identifier.in-flight-answer", unpaid, ids.settled, ids.identified, ids.in_flight)
 def test_in_flight_answer(evidence: Evidence) -> None:
     control(evidence)
     for turn in range(1, ids.ROUNDS + 1):

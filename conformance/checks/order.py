@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator
 from conformance.attempts import GOOD, label
 from conformance.checks import check
 from conformance.checks.opening import attempts, charges_nothing, controls, paid_for, served, versions
+from conformance.checks.reuse import charged, uses
 from conformance.checks.witness import moved, still
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
@@ -13,9 +14,13 @@ from conformance.occasions import order_of, promptly, watched
 from conformance.outcome import Inapplicable, Violation
 from conformance.paid import Paid
 from conformance.protocols.x402.payment import Flow
+from conformance.replays import AIDED, settled_once
+from conformance.volleys import ALIKE, AS_TWINS, volleys
 
 _NEAR = 0.3
 """Seconds within which two clocks of a busy machine agree; half of what a slow settlement takes."""
+
+_GOOD = (GOOD, "good again #1")
 
 
 def _watched(
@@ -158,6 +163,31 @@ def test_runs_once(evidence: Evidence) -> None:
                 at=f"version {version}, after {paid_for(exchange).story}",
                 exchange=label(version, "watched", GOOD),
                 reason="a witness that counts one run several times would show the same",
+            )
+
+
+@check("x402.order.copies-run-once", unpaid, watched, settled_once(AIDED), volleys(AIDED))
+def test_copies_run_once(evidence: Evidence) -> None:
+    for version in charged(evidence, AIDED):
+        for _ in controls(evidence, "watched"):
+            pass
+        still(evidence, version)
+        # A witness may count one run several times.
+        usual = max(moved(evidence, evidence.exchange(label(version, "watched", name))) for name in _GOOD)
+        # What goes to another resource may run another handler.
+        firsts = [
+            here for here, name in uses(evidence, AIDED, version) if name in {f"{ALIKE}, copy 1", f"{AS_TWINS}, copy 1"}
+        ]
+        times = {here: moved(evidence, evidence.exchange(here)) for here in firsts}
+        # Others may use the target too: once is chance.
+        if times and min(times.values()) > usual:
+            here = firsts[0]
+            raise Violation(
+                expected=f"a handler that runs once: a witness that moves by {usual}, as for one payment",
+                received=f"the witness moved by {' and then by '.join(map(str, times.values()))}",
+                at=f"version {version}, many copies of one payment at the same time",
+                exchange=here,
+                reason="what the copies beside the first are not given is made for them all the same",
             )
 
 
