@@ -16,12 +16,15 @@ from conformance.protocols.x402.receipt import RECEIPT
 from conformance.protocols.x402.recipes import sentence
 
 __all__ = [
+    "IDENTIFIER",
     "PLAIN_NO",
     "attempts",
     "charges_nothing",
     "controls",
     "doubt",
     "good_payment",
+    "identified",
+    "is_charged",
     "met",
     "opened",
     "paid_for",
@@ -29,10 +32,14 @@ __all__ = [
     "scripted",
     "served",
     "settled",
+    "versions",
 ]
 
 PLAIN_NO = faults("no", "verify/no", "settle/no", "verify/no-with-400", "settle/no-with-400")
 """A gather: payments to which the facilitator says no, in so many words."""
+
+IDENTIFIER = "payment-identifier"
+"""The extension under which whoever pays with the same identifier gets the same answer once more."""
 
 _CHARGED = "x402.guard.good-payment"
 
@@ -212,6 +219,24 @@ def charges_nothing(paid: Paid) -> bool:
     """Whether a payment of scheme upto was verified and nothing was settled: its charge may be 0."""
     verified = any(call.confirmed for call in paid.asked("verify"))
     return paid.scheme == "upto" and verified and not list(paid.asked("settle"))
+
+
+def is_charged(exchange: Exchange) -> bool:
+    """Whether a good payment moved money; Untestable where it ought to have done so."""
+    paid = paid_for(exchange)
+    if not paid.charged and not paid.settled and not charges_nothing(paid):
+        reason = f"version {paid.version}: a good payment is served without a settlement"
+        raise Untestable(reason, cause="x402.settlement.served-is-settled")
+    return paid.charged
+
+
+def identified(evidence: Evidence) -> bool:
+    """Whether the offer of version 2 advertises that a payment may be identified, and answered twice."""
+    try:
+        offer = x402.offer_in(evidence.response("unpaid"), 2)
+    except x402.Malformed:
+        return False
+    return offer is not None and IDENTIFIER in offer.extensions()
 
 
 def met(evidence: Evidence, group: str, *names: str) -> Iterator[tuple[str, Exchange, Paid]]:

@@ -6,13 +6,20 @@ from collections.abc import Iterator
 from conformance.attempts import GOOD, kept_of, label
 from conformance.checks import check
 from conformance.checks.leak import marked
-from conformance.checks.opening import charges_nothing, controls, doubt, good_payment, paid_for, served
+from conformance.checks.opening import (
+    IDENTIFIER,
+    controls,
+    doubt,
+    good_payment,
+    identified,
+    is_charged,
+    paid_for,
+    served,
+)
 from conformance.evidence import Evidence
-from conformance.exchange import Exchange
 from conformance.gather import unpaid
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Entitlement
-from conformance.protocols import x402
 from conformance.replays import (
     BETWEEN,
     BOUGHT_AT,
@@ -26,9 +33,6 @@ from conformance.replays import (
     settled_once,
     unpaid_at,
 )
-
-_IDENTIFIER = "payment-identifier"
-"""The extension under which whoever pays with the same identifier gets the same answer once more."""
 
 
 @check("x402.settlement.sequential-replay", unpaid, settled_once, replayed)
@@ -71,7 +75,7 @@ def test_replay_elsewhere(evidence: Evidence) -> None:
                 },
             )
             try:
-                if not _is_charged(good_payment(there, version, REPLAY)):
+                if not is_charged(good_payment(there, version, REPLAY)):
                     continue
             except Untestable as why:
                 reason = f'endpoint "{endpoint.name}": {why.finding.reason}'
@@ -138,11 +142,11 @@ def _charged(evidence: Evidence) -> Iterator[int]:
     reason = "nothing is charged here (scheme upto), so that nothing is used up"
     doubts: list[Untestable] = []
     for version, exchange in controls(evidence, REPLAY):
-        if version == 2 and _identified(evidence):
-            reason = f"the extension {_IDENTIFIER} is advertised, under which the same answer may come once more"
+        if version == 2 and identified(evidence):
+            reason = f"the extension {IDENTIFIER} is advertised, under which the same answer may come once more"
             continue
         try:
-            if _is_charged(exchange):
+            if is_charged(exchange):
                 found = True
                 yield version
         except Untestable as why:
@@ -151,24 +155,6 @@ def _charged(evidence: Evidence) -> Iterator[int]:
         raise doubts[0]
     if not found:
         raise Inapplicable(reason)
-
-
-def _is_charged(exchange: Exchange) -> bool:
-    """Whether a good payment moved money; Untestable where it ought to have done so."""
-    paid = paid_for(exchange)
-    if not paid.charged and not paid.settled and not charges_nothing(paid):
-        reason = f"version {paid.version}: a good payment is served without a settlement"
-        raise Untestable(reason, cause="x402.settlement.served-is-settled")
-    return paid.charged
-
-
-def _identified(evidence: Evidence) -> bool:
-    """Whether the offer of version 2 advertises that a payment may be identified, and answered twice."""
-    try:
-        offer = x402.offer_in(evidence.response("unpaid"), 2)
-    except x402.Malformed:
-        return False
-    return offer is not None and _IDENTIFIER in offer.extensions()
 
 
 def _replays(evidence: Evidence, version: int) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from conformance import documents
+from conformance.sandbox.claims import Claim, Claims, InMemory
 from conformance.sandbox.price import Good
 from conformance.sandbox.refusal import offer_v1, offer_v2, refusal
 
@@ -47,8 +48,7 @@ class _Payment:
     payload: Mapping[str, Any]
     requirements: Mapping[str, Any]
     """Our own terms, never the payer's copy of them."""
-    claim: tuple[str, ...]
-    """What makes it this payment, in whatever bytes it comes: network, asset, payer, nonce."""
+    claim: Claim
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Till:
     public_url: str
     patience: float = 1.5
     """Seconds for one call to the facilitator, whatever it drips."""
-    _claimed: set[tuple[str, ...]] = field(default_factory=set)
+    claims: Claims = field(default_factory=InMemory)
     _trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
     async def sell(self, request: Request, good: Good, version: int, value: str, make: Make) -> Response:
@@ -78,10 +78,9 @@ class Till:
             return JSONResponse(problem, 503, headers, media_type="application/problem+json")
 
     async def _sold(self, request: Request, good: Good, payment: _Payment, make: Make) -> Response:
-        if payment.claim in self._claimed:
-            raise _Refused("this payment was used")
         # Claimed before anything is awaited: two that arrive together are one that is used and one that was.
-        self._claimed.add(payment.claim)
+        if not self.claims.take(payment.claim):
+            raise _Refused("this payment was used")
         try:
             if good.flow == "upfront":
                 receipt = await self._settle(payment)
@@ -90,13 +89,13 @@ class Till:
                 await self._verify(payment)
                 answer = await make(request)
                 if answer.status_code >= 400:
-                    self._claimed.discard(payment.claim)
+                    self.claims.release(payment.claim)
                     return answer
                 receipt = await self._settle(payment)
         except _Refused as refused:
             if refused.receipt is None or refused.receipt.get("errorReason") != "settlement_pending":
                 # Refused for good: it may come again while it is valid.
-                self._claimed.discard(payment.claim)
+                self.claims.release(payment.claim)
             raise
         answer.headers[_RECEIPT[payment.version]] = _coded(receipt)
         answer.headers["Cache-Control"] = "private, no-store"
