@@ -99,7 +99,7 @@ def remembered(probe: Probe) -> None:
             life.callback(_stop, turn)
         try:
             first, *others = [turn.result() for turn in starting]
-            shops = _opened(first)
+            shops = _ready(_opened(first))
             for shop, version in _sold(shops):
                 _pay(shop, version, RESTART)
             for second in others:
@@ -130,8 +130,10 @@ def expiring(probe: Probe) -> None:
 
 
 def expired(probe: Probe) -> None:
-    """The same once their time is over."""
+    """The same once their time is over; meanwhile instances are started, where that is allowed."""
     probe.gather(expiring)
+    if (how := probe.profile.target.start) and how.restart:
+        probe.gather(remembered)
     served = [
         (shop, version, group, shop.made[here])
         for shop in _shops(probe)
@@ -192,6 +194,14 @@ def _opened(instance: Instance) -> Mapping[str, Probe]:
     return MappingProxyType({e.name: instance.probe.at(e) for e in paid_endpoints(profile)})
 
 
+def _ready(shops: Mapping[str, Probe]) -> Mapping[str, Probe]:
+    """The same once the first of them has something to sell, or took too long."""
+    for shop in list(shops.values())[:1]:
+        _until(time.monotonic() + _READY, partial(shop.ask, "ready"))
+        del shop.kept["ready"]
+    return shops
+
+
 def _sold(shops: Mapping[str, Probe]) -> Iterator[tuple[Probe, int]]:
     for shop in shops.values():
         for version in versions(shop):
@@ -224,7 +234,7 @@ def _replay(shop: Probe, version: int, group: str, made: Made) -> None:
 
 
 def _at_replica(probe: Probe, shops: Mapping[str, Probe], second: Instance) -> None:
-    others = _opened(second)
+    others = _ready(_opened(second))
     for shop, version in _sold(shops):
         _pay(shop, version, REPLICA)
     for name, other in others.items():
@@ -235,7 +245,7 @@ def _at_replica(probe: Probe, shops: Mapping[str, Probe], second: Instance) -> N
     for group, faults in ((REPLICA, ("settle/slow",)), (unaided(REPLICA), _FORGETS)):
         _race(shops, others, group, faults)
     for name, other in others.items():
-        del other.kept["unpaid"]
+        other.kept.pop("unpaid", None)
         _keep(probe, INSTANCES, shops[name])
         _keep(probe, INSTANCES, other)
 
@@ -283,14 +293,12 @@ def _after_restart(probe: Probe, shops: Mapping[str, Probe], again: Instance) ->
         assert shop.endpoint is not None  # noqa: S101 - made for an endpoint
         for group, made in _paid(shop, version, RESTART):
             reopened[shop.endpoint.name].repeat(label(version, group, AT_ONCE), made)
-    until = time.monotonic() + _READY
-    for name, shop in reopened.items():
-        _until(until, partial(shop.ask, "unpaid"))
+    for name, shop in _ready(reopened).items():
         for version in versions(shops[name]):
-            _until(until, partial(shop.pay, label(version, RESTART, CONTROL), Order(version=version)))
+            shop.pay(label(version, RESTART, CONTROL), Order(version=version))
             for group, made in _paid(shops[name], version, RESTART):
                 _replay(shop, version, group, made)
-        del shop.kept["unpaid"]
+        shop.kept.pop("unpaid", None)
         _keep(probe, INSTANCES, shops[name])
         _keep(probe, INSTANCES, shop)
 
