@@ -88,6 +88,8 @@ def remembered(probe: Probe) -> None:
 
     The second runs beside the first where the profile says that two may. The target itself is left alone.
     """
+    if not any(paid_endpoints(probe.profile)):
+        return
     how = probe.profile.target.start
     names = ("first", "second")[: how.replicas if how else 1]
     with facilitator.start() as own, scratch(probe) as folder, ExitStack() as stack:

@@ -1,6 +1,7 @@
 """Payments that come again after a restart, at a replica and past their time, in whole runs against servers that forget."""
 
 import shlex
+import socket
 from pathlib import Path
 
 import pytest
@@ -53,15 +54,16 @@ BESIDE = {"file+alone": {*REPLICA}, "file+long": {*EXPIRY}}
 """What is inapplicable to it."""
 
 
-def _run(folder: Path, habit: str, asked: tuple[str, ...]) -> Ran:
+def _run(folder: Path, habit: str, asked: tuple[str, ...], *, port: str = "{port}", endpoint: str = "") -> Ran:
     """A run of some requirements of the class; each start writes its folder to the file ``folders``."""
-    command = f"{{python}} {shlex.quote(str(KEEPS))} {habit} {{port}} {{scratch}}"
+    command = f"{{python}} {shlex.quote(str(KEEPS))} {habit} {port} {{scratch}}"
     start = (
         f'timeout = 5.0\n[target.start]\ncommand = "{command}"\nready = "/health"\nrestart = true\n'
         f'env = {{ FACILITATOR_URL = "{{facilitator}}" }}\nreplicas = {1 if "alone" in habit else 2}\n'
     )
     only = [f"--conformance-only=x402.durable.{name}" for name in asked]
-    text = profile("http://127.0.0.1:{port}", claims=CLAIMS, target=start, more=PAID)
+    text = profile(f"http://127.0.0.1:{port}", claims=CLAIMS, target=start, more=PAID)
+    text = text.replace('marker = "sunny"\n', f'marker = "sunny"\n{endpoint}')
     return nested(folder, *only, text=text, env={"KEEPS_LOG": str(folder / "folders")})
 
 
@@ -103,3 +105,32 @@ def test_every_requirement_has_a_server_that_breaks_it_and_every_allowance_one_t
     own = {name: rows[name] for name in EVERY}
     assert set().union(*FAULTS.values()) == set(own)
     assert {f"{name}: {phrase}" for name, row in own.items() for phrase in row.allowed} == set().union(*LEGAL.values())
+
+
+def _reasons(ran: Ran, outcome: str) -> set[str]:
+    return {result["finding"]["reason"] for result in ran.report["results"] if result["outcome"] == outcome}
+
+
+def test_a_server_that_sells_nothing_after_a_restart_has_shown_nothing(tmp_path: Path) -> None:
+    """It refuses a used payment, and a fresh one as well: the replica is judged all the same."""
+    ran = _run(tmp_path, "file+retires", ("replay-after-restart", "replay-on-replica"))
+    assert _said(ran, "untestable") == {*RESTART}, ran.out
+    assert _said(ran, "passed") == {*REPLICA[:2]}
+    (why,) = _reasons(ran, "untestable")
+    assert why.startswith("weather: once the server was started anew a fresh payment is not served either (402")
+
+
+def test_without_a_second_port_nothing_is_said_of_a_restart(tmp_path: Path) -> None:
+    """No other instance can run beside the target."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free_port = probe.getsockname()[1]
+    ran = _run(tmp_path, "memory", ("replay-after-restart", "replica-race"), port=str(free_port))
+    assert _said(ran, "untestable") == {*RESTART, *REPLICA[2:]}, ran.out
+    assert all("another instance of the target does not start" in why for why in _reasons(ran, "untestable"))
+
+
+def test_what_may_be_used_again_is_not_asked_twice(tmp_path: Path) -> None:
+    """Under an entitlement that the profile states, nothing is to be forgotten."""
+    ran = _run(tmp_path, "memory", EVERY, endpoint='entitlement = "session"\n')
+    assert _said(ran, "inapplicable") == {*EVERY}, ran.out

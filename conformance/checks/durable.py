@@ -88,12 +88,14 @@ _WHEN = {
 
 
 def _begun(evidence: Evidence) -> None:
+    """Raises Untestable where an instance did not start."""
     if (first := evidence.exchanges.get(BEGUN)) and first.failure:
         reason = f"another instance of the target does not start: {first.failure.detail}"
         raise Untestable(reason)
 
 
 def _two(evidence: Evidence) -> None:
+    """Raises Inapplicable where one instance runs at a time, and as ``_begun`` does."""
     how = evidence.profile.target.start
     if how is None or how.replicas == 1:
         reason = "the profile does not say that a second instance runs beside the first (target.start.replicas)"

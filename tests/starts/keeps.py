@@ -107,9 +107,18 @@ async def believing(scope: Scope, receive: Any, facilitator: str, send: Send) ->
     await told(send, 200, json.dumps(answer).encode())
 
 
+def started_before(folder: Path, port: int) -> bool:
+    """Whether this port was served before, by what is kept in the folder."""
+    mark = folder / f"{port}.started"
+    before = mark.exists()
+    mark.touch()
+    return before
+
+
 def served(habits: set[str], port: int, folder: Path, facilitator: str) -> Callable[..., Awaitable[None]]:
     """The server. Its habits: see ``test_memory.py``."""
     here, claims, began = f"http://127.0.0.1:{port}", kept(habits, port, folder), time.monotonic()
+    retired = started_before(folder, port) and "retires" in habits
     inner = app(here, f"{here}{_BELIEVES[:-1]}" if "believes" in habits else facilitator, claims=claims)
 
     async def serve(scope: Scope, receive: Any, send: Send) -> None:
@@ -135,7 +144,7 @@ def served(habits: set[str], port: int, folder: Path, facilitator: str) -> Calla
             if "checks-validity" in habits:
                 await told(send, 402)
                 return
-        if signed and "long" in habits and left < _LONG:
+        if signed and (retired or ("long" in habits and left < _LONG)):
             await told(send, 402)
             return
         await inner(scope, receive, noted)
