@@ -16,6 +16,9 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     sandbox = commands.add_parser("sandbox", help="serve the reference target on 127.0.0.1")
     sandbox.add_argument("--port", type=int, default=4020, help="default: 4020")
+    sandbox.add_argument(
+        "--store", default="", metavar="PATH", help="file of used payments, which instances share (default: memory)"
+    )
     facilitator = commands.add_parser("facilitator", help="serve the scripted facilitator until interrupted")
     facilitator.add_argument("--listen", default="127.0.0.1:4402", metavar="HOST:PORT", help="default: 127.0.0.1:4402")
     judging = commands.add_parser(
@@ -33,7 +36,7 @@ def main() -> None:
     if given.command == "sandbox":
         from conformance.sandbox import serve  # noqa: PLC0415 - the catalogue needs no server
 
-        serve(given.port)
+        serve(given.port, given.store)
     elif given.command == "facilitator":
         from conformance.facilitator import serve as serve_facilitator  # noqa: PLC0415 - as above
 

@@ -1,9 +1,11 @@
-"""Another instance of the target, started while its facilitator, one of its own, is out of order."""
+"""Further instances of the target, each with a facilitator of ours, also one that is out of order at the start."""
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from conformance import facilitator, target
 from conformance.exchange import Exchange, Failure
@@ -13,7 +15,17 @@ from conformance.probe import Probe, request_to
 from conformance.profile import Endpoint, ProfileError
 from conformance.purse import Order, Purse
 
-__all__ = ["CHANGED", "HEALTHY", "STARTS", "paid_at", "started_anew", "unpaid_at"]
+__all__ = [
+    "CHANGED",
+    "HEALTHY",
+    "STARTS",
+    "Instance",
+    "begun",
+    "paid_at",
+    "scratch",
+    "started_anew",
+    "unpaid_at",
+]
 
 HEALTHY = "healthy"
 CHANGED = "changed"
@@ -102,33 +114,70 @@ def _note(probe: Probe, name: str, why: str) -> None:
 @contextmanager
 def _instance(probe: Probe, name: str) -> Iterator[tuple[Probe | None, str]]:
     """A probe of a fresh instance whose facilitator answers ``/supported`` as ``name`` says, or why there is none."""
-    how = probe.profile.target.start
-    assert how is not None  # noqa: S101 - a row that needs a restart is not asked without
-    with facilitator.start() as own:
+    with facilitator.start() as own, scratch(probe) as folder:
         if name != HEALTHY:
             own.control.supported(replace(FAULTS[Kind.SUPPORTED, name], hold=_HOLD))
-        bare = probe.profile.at(probe.purse.means.base_url)
         unready = None if name == HEALTHY else _UNREADY
         try:
-            process = target.start(bare, how, environ=os.environ, facilitator=own.url, unready=unready)
+            instance = begun(probe, name, own=own, folder=folder, unready=unready)
         except ProfileError as error:
             yield None, probe.purse.redactor.text(str(error))
             return
         try:
-            profile = bare.at(process.base_url)
-            wire = probe.wire.beside(process.base_url)
-            means = replace(probe.purse.means, control=own.control.url, lock="", log="")
-            purse = Purse(
-                profile=profile,
-                means=means,
-                redactor=probe.purse.redactor,
-                place=f"{probe.purse.place} {name}",
-                began=wire.began,
-            )
-            try:
-                yield Probe(profile=profile, wire=wire, purse=purse), ""
-            finally:
-                purse.close()
-                wire.close()
+            yield instance.probe, ""
         finally:
-            process.stop()
+            instance.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """Another instance of the target, and a probe of it."""
+
+    probe: Probe
+    port: int
+    _process: target.Process
+
+    def stop(self) -> None:
+        """Ends it, and all connections to it before."""
+        self.probe.purse.close()
+        self.probe.wire.close()
+        self._process.stop()
+
+
+@contextmanager
+def scratch(probe: Probe) -> Iterator[str]:
+    """A fresh folder for what instances remember, apart from that of the target."""
+    with tempfile.TemporaryDirectory(dir=probe.purse.means.scratch or None, ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+def begun(
+    probe: Probe, name: str, *, own: facilitator.Running, folder: str, port: int = 0, unready: float | None = None
+) -> Instance:
+    """Another instance, whose facilitator is ``own`` and whose scratch folder is ``folder``.
+
+    ``name`` is told from that of every other one in the run; ``port`` and ``unready`` as for ``target.start``. Raises
+    ProfileError when it does not start.
+    """
+    how = probe.profile.target.start
+    assert how is not None  # noqa: S101 - a row that needs a restart is not asked without
+    bare = probe.profile.at(probe.purse.means.base_url)
+    process = target.start(
+        bare, how, environ=os.environ, facilitator=own.url, scratch=folder, port=port, unready=unready
+    )
+    try:
+        profile = bare.at(process.base_url)
+        wire = probe.wire.beside(process.base_url)
+        means = replace(probe.purse.means, control=own.control.url, lock="", log="")
+        purse = Purse(
+            profile=profile,
+            means=means,
+            redactor=probe.purse.redactor,
+            place=f"{probe.purse.place} {name}",
+            began=wire.began,
+        )
+    except BaseException:
+        process.stop()
+        raise
+    found = urlsplit(process.base_url).port or 0
+    return Instance(probe=Probe(profile=profile, wire=wire, purse=purse), port=found, _process=process)

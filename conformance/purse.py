@@ -45,6 +45,8 @@ class Means:
     """The log of the target that we started; empty where we did not."""
     base_url: str = ""
     """``target.base_url`` as it stands in the profile, for another instance of the target."""
+    scratch: str = ""
+    """The folder in which what we started may keep something for the run; empty where we started nothing."""
     real_money: bool = False
     """Whether networks with real money may be paid on."""
     books: str = ""
@@ -163,7 +165,9 @@ class Purse:
             twins=order.twins,
             faults=order.faults,
         )
-        return Made(value=value, note=note, payment=good, payer=payer)
+        # What is written anew later is to end when it ends.
+        signed = good if order.holds is None else replace(good, document=document)
+        return Made(value=value, note=note, payment=signed, payer=payer)
 
     def instruct(self, made: Made, order: Order, patience: float) -> None:
         """Tells the facilitator what to do about ``made``; ``patience`` is how long we wait for an answer, in seconds."""
@@ -186,9 +190,16 @@ class Purse:
         calls = self._control.calls(made.note.payer)[after:]
         return replace(made.note, calls=tuple(self._call(call) for call in calls))
 
-    def rewritten(self, made: Made, twins: tuple[str, ...]) -> Made:
-        """The good payment ``made`` in other bytes. Raises ValueError for twins that do not go together."""
-        value = encoding.twin(made.payment.document, twins)
+    def rewritten(self, made: Made, twins: tuple[str, ...], *, offer: x402.Offer | None = None) -> Made:
+        """The good payment ``made`` in other bytes; around what was signed stands what ``offer`` asks for, if it is given.
+
+        Raises ValueError for twins that do not go together.
+        """
+        document = made.payment.document
+        if offer is not None:
+            way = next((way for way in offer.ways() if way.index == made.note.way), made.payment.way)
+            document = payment.envelope(way, document["payload"], offer=offer, version=offer.version)
+        value = encoding.twin(document, twins)
         return replace(made, value=value, note=replace(made.note, twins=twins))
 
     def broken(self, made: Made, recipe: str) -> Made:

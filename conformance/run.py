@@ -159,7 +159,7 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
         "restart": _no_restart(profile),
         "terms": "" if endpoint and endpoint.terms else f"the profile states no terms for {name}",
         "marker": ""
-        if endpoint and (endpoint.marker or _declines(endpoint, profile))
+        if (endpoint and (endpoint.marker or _declines(endpoint, profile))) or (not endpoint and _paid(profile))
         else f"the profile names no marker for {name}",
     }
     needs = sorted(row.requirement.needs)

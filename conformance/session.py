@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -97,6 +98,7 @@ class Session:
         self._rows = run.rows(loaded, self._edition)
         self._process: target.Process | None = None
         self._facilitator: facilitator.Running | None = None
+        self._folder = ""
         self._means = Means()
         self._run: run.Run | None = None
         self._down = ""
@@ -123,7 +125,10 @@ class Session:
             own_payer(self._profile)
             where = self._begin_facilitator()
             if how := self._profile.target.start:
-                self._process = target.start(self._profile, how, environ=os.environ, facilitator=where)
+                self._folder = tempfile.mkdtemp(prefix="conformance-scratch-")
+                self._process = target.start(
+                    self._profile, how, environ=os.environ, facilitator=where, scratch=self._folder
+                )
         except ProfileError as error:
             raise pytest.UsageError(str(error)) from error
         self._means = Means(
@@ -132,6 +137,7 @@ class Session:
             books=_scratch("books") if not self._facilitator and self._profile.budgets else "",
             log=str(self._process.log) if self._process else "",
             base_url=base_url,
+            scratch=self._folder,
             real_money=bool(self._config.getoption("conformance_real_money")),
         )
         self._open(self._process.base_url if self._process else base_url, "main")
@@ -199,6 +205,8 @@ class Session:
                 self._facilitator.stop()
             for name in filter(None, [self._means.lock, self._means.books] if not self._worker else []):
                 Path(name).unlink(missing_ok=True)
+            if self._folder:
+                shutil.rmtree(self._folder, ignore_errors=True)
             return (yield)
         finally:
             self._settle()

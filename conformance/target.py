@@ -27,7 +27,7 @@ __all__ = ["Process", "start"]
 _READY_WITHIN = 30.0
 _STOPS_WITHIN = 5.0
 _ORPHANS_STOP_WITHIN = 1.0
-_WORD = re.compile(r"\{(port|python|facilitator)\}")
+_WORD = re.compile(r"\{(port|python|facilitator|scratch)\}")
 _GATEWAY = {502, 503, 504}
 
 
@@ -78,19 +78,27 @@ class Process:
 
 
 def start(
-    profile: Profile, how: Start, *, environ: Mapping[str, str], facilitator: str = "", unready: float | None = None
+    profile: Profile,
+    how: Start,
+    *,
+    environ: Mapping[str, str],
+    facilitator: str = "",
+    scratch: str = "",
+    port: int = 0,
+    unready: float | None = None,
 ) -> Process:
     """Starts the target of ``profile``, whose facilitator is at ``facilitator``, and waits until it is ready.
 
-    One that answers for ``unready`` seconds that it is not ready will do, where that is given. Raises ProfileError for
-    a command that cannot be run, for an address at which somebody answers already, and, with the end of its log, when
-    the target does not become ready within 30 s.
+    ``scratch`` is a folder for what it remembers, ``port`` the one that it is given; 0 is any free one. A target that
+    answers for ``unready`` seconds that it is not ready will do, where that is given. Raises ProfileError for a command
+    that cannot be run, for an address at which somebody answers already, and, with the end of its log, when the target
+    does not become ready within 30 s.
     """
-    port = str(_free_port())
-    words = {"port": port, "python": sys.executable, "facilitator": facilitator}
+    number = str(port or _free_port())
+    words = {"port": number, "python": sys.executable, "facilitator": facilitator, "scratch": scratch}
     command = [_filled(part, words) for part in _parts(profile, how)]
     env = {**environ, **{key: _filled(value, words) for key, value in how.env.items()}}
-    base_url = profile.target.base_url.replace("{port}", port)
+    base_url = profile.target.base_url.replace("{port}", number)
     ready = base_url.rstrip("/") + how.ready
     if _taken(ready):
         msg = f"{profile.path}: target.start: somebody answers at {ready} before the target is started"

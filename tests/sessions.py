@@ -92,7 +92,8 @@ def paid_profile(
     ``target`` are further lines of the table [target.start], ``facilitator`` is the table of that name.
     """
     start = (
-        'timeout = 5.0\n[target.start]\ncommand = "{python} -m conformance sandbox --port {port}"\nready = "/health"\n'
+        'timeout = 5.0\n[target.start]\nready = "/health"\n'
+        'command = "{python} -m conformance sandbox --port {port} --store {scratch}/payments.sqlite"\n'
     )
     if "FACILITATOR_URL" not in target:
         start += 'env = { FACILITATOR_URL = "{facilitator}" }\n'

@@ -12,7 +12,7 @@ import pytest
 from sessions import clean_environment
 
 import conformance
-from conformance import catalogue, profile
+from conformance import catalogue, profile, target
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -29,7 +29,7 @@ ROOMS = (
     ("fields", "protocols"),
     ("page", "members", "facts", "family", "recorded"),
     ("facilitator",),
-    ("purse", "probe", "gather", "attempts", "occasions", "replays", "volleys", "identifiers", "instances"),
+    ("purse", "probe", "gather", "attempts", "occasions", "replays", "volleys", "identifiers", "instances", "memory"),
     ("sandbox",),
     ("checks",),
     ("run",),
@@ -136,3 +136,11 @@ def test_the_refusals_of_the_readme_load(tmp_path):
     loaded = [profile.load(f"{name}.toml", cwd=tmp_path, environ=environ) for name in ("extending", "own")]
     assert [answer.name for answer in loaded[0].answers] == ["paywall", "credits", "decline"]
     assert loaded[1].answers[0].waive
+
+
+def test_the_readme_names_every_word_that_a_command_is_given():
+    """Whoever starts a target sees what is filled in, and what the keys about instances mean."""
+    words = re.findall(r"\w+", re.search(r"\\{\((.*)\)\\}", target._WORD.pattern)[1])
+    keys = ("restart = true", "replicas = 2")
+    assert "scratch" in words
+    assert not [word for word in (*(f"{{{word}}}" for word in words), *keys) if f"`{word}`" not in README]

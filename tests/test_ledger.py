@@ -293,6 +293,17 @@ def test_a_forgetful_ledger_takes_replays_and_twins_but_no_forgeries() -> None:
     assert not settle(ledger, forged, forgives=forgives).success
 
 
+def test_an_ageless_ledger_repeats_a_yes_and_says_none_for_the_first_time() -> None:
+    """Once the time of a payment is over it settles again where it was settled in time, and money moves once."""
+    ledger, late, forgives = Ledger(ADDRESS), NOW + 3600, tuple(Lapse)
+    assert settle(ledger, good(nonce=1), forgives=forgives).moved
+    again = settle(ledger, good(nonce=1), now=late, forgives=forgives)
+    assert (again.success, again.moved) == (True, False)
+    assert verify(ledger, good(nonce=1), now=late, forgives=forgives).valid
+    assert not settle(ledger, good(nonce=2), now=late, forgives=forgives).success
+    assert not settle(ledger, good(nonce=1), now=late, forgives=(Lapse.REPLAYS, Lapse.TWINS)).success
+
+
 CALLS = [good(way, nonce) for way in ("eip3009-v1", "eip3009-v2", "permit2-v2", "upto-v2") for nonce in (1, 2)]
 
 

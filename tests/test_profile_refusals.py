@@ -274,7 +274,7 @@ def test_a_port_without_a_start_is_refused(tmp_path: Path) -> None:
 def test_unknown_placeholders_are_refused(tmp_path: Path) -> None:
     """A misspelt placeholder is not handed on as text."""
     start = '[target.start]\ncommand = "{pyhton} app.py"\nenv = { A = "{home}" }\n'
-    known = "known are {port}, {facilitator}, {python}"
+    known = "known are {port}, {facilitator}, {python}, {scratch}"
     assert refused(tmp_path, EDITION + TARGET.replace("acme", "{acme}") + start + ENDPOINT) == [
         "target.base_url has the unknown placeholder {acme}; known is {port}",
         f"target.start.command has the unknown placeholder {{pyhton}}; {known}",

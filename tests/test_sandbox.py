@@ -1,8 +1,11 @@
 """The sandbox takes a payment once, for what it was made for, and gives nothing away."""
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -20,6 +23,7 @@ from conformance.protocols.x402.receipt import RECEIPT, receipts
 from conformance.protocols.x402.recipes import fitting
 from conformance.protocols.x402.signing import Payer
 from conformance.sandbox import app
+from conformance.sandbox.claims import InFile
 
 SERIAL = itertools.count()
 GOODS = [("/weather", 2), ("/forecast", 1), ("/almanac", 1), ("/almanac", 2), ("/satellite", 2)]
@@ -167,3 +171,48 @@ def test_a_failed_settlement_is_told_with_a_receipt(shop, referee):
     (receipt,) = receipts(answer(told))
     assert receipt.success is False
     assert receipt.error_reason
+
+
+def test_two_processes_that_share_a_store_sell_once(referee, tmp_path):
+    """Of ten copies that reach two instances together one is served, and none of an instance that comes later."""
+    store = str(tmp_path / "payments.sqlite")
+    with contextlib.ExitStack() as stack:
+
+        def instance() -> str:
+            altered, url = stack.enter_context(served())
+            altered.inner = app(url, referee.url, claims=InFile(store))
+            return url
+
+        one, other = instance(), instance()
+        with httpx.Client(base_url=one, trust_env=False) as client:
+            document = paid(offered(client, "/weather", 2), payer()).document
+        fields = {PAYMENT[2]: header(document)}
+
+        async def volley() -> list[int]:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                asked = (client.get(f"{url}/weather", headers=fields) for url in (one, other) * 5)
+                return [told.status_code for told in await asyncio.gather(*asked)]
+
+        assert sorted(asyncio.run(volley())) == [200] + [402] * 9
+        assert httpx.get(f"{instance()}/weather", headers=fields, trust_env=False).status_code == 402
+
+
+def test_of_many_processes_one_takes_a_claim(tmp_path):
+    """Claims are made in the file itself; what is released may be taken again."""
+    store = str(tmp_path / "payments.sqlite")
+    script = (
+        "import sys\nfrom conformance.sandbox.claims import InFile\nclaims = InFile(sys.argv[1])\nsys.stdin.readline()\n"
+        "print(sum(claims.take((str(turn),)) for turn in range(500)))\n"
+    )
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", script, store]
+    with contextlib.ExitStack() as stack:
+        several = [stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)) for _ in range(3)]
+        for each in several:
+            each.stdin.write("go\n")
+            each.stdin.flush()
+        assert sum(int(each.communicate(timeout=30)[0]) for each in several) == 500
+    claims = InFile(store)
+    assert not claims.take(("7",))
+    claims.release(("7",))
+    assert claims.take(("7",))

@@ -29,6 +29,7 @@ __all__ = [
     "scripted",
     "served",
     "settled",
+    "versions",
 ]
 
 PLAIN_NO = faults("no", "verify/no", "settle/no", "verify/no-with-400", "settle/no-with-400")

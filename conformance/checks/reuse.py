@@ -12,7 +12,7 @@ from conformance.protocols import x402
 from conformance.protocols.x402.identifier import IDENTIFIER, requires
 from conformance.replays import Aid
 
-__all__ = ["bought_twice", "buys_nothing", "charged", "is_charged", "opens_once", "uses"]
+__all__ = ["bought_twice", "buys_nothing", "charged", "identified", "is_charged", "opens_once", "uses"]
 
 
 def opens_once(evidence: Evidence) -> None:
@@ -32,7 +32,7 @@ def charged(evidence: Evidence, aid: Aid) -> Iterator[int]:
     reason = "nothing is charged here (scheme upto), so that nothing is used up"
     doubts: list[Untestable] = []
     for version, exchange in controls(evidence, aid.group):
-        if version == 2 and _identified(evidence):
+        if version == 2 and identified(evidence):
             reason = f"each payment carries a {IDENTIFIER} here, under which the same answer may come once more"
             continue
         try:
@@ -59,7 +59,7 @@ def is_charged(exchange: Exchange) -> bool:
     return paid.charged
 
 
-def _identified(evidence: Evidence) -> bool:
+def identified(evidence: Evidence) -> bool:
     """Whether the offer of version 2 asks for identifiers: without one, no payment is answered twice."""
     try:
         offer = x402.offer_in(evidence.response("unpaid"), 2)

@@ -69,6 +69,7 @@ def _wrong(on: Kind) -> Iterator[Fault]:
     word = base64.b64encode(json.dumps({"bazaar": {"status": "rejected", "reason": SIDECHANNEL}}).encode()).decode()
     yield Fault(name="extension-responses", on=on, headers={"EXTENSION-RESPONSES": word})
     yield Fault(name="forgets", on=on, forgives=(Lapse.REPLAYS, Lapse.TWINS))
+    yield Fault(name="repeats", on=on, forgives=(Lapse.REPLAYS, Lapse.TWINS, Lapse.AGE))
 
 
 def _settling() -> Iterator[Fault]:
@@ -104,4 +105,5 @@ def _all() -> Iterator[Fault]:
 
 
 FAULTS: Mapping[tuple[Kind, str], Fault] = MappingProxyType({(f.on, f.name): f for f in _all()})
-"""Every fault, by kind and name. ``forgets`` on both calls is a facilitator to which a replay is a first use."""
+"""Every fault, by kind and name. ``forgets`` on both calls is a facilitator to which a replay is a first use, and
+``repeats`` one that has said yes to an authorization and says it again for ever."""

@@ -140,7 +140,8 @@ class Ledger:
         enough = found.value >= found.price if version == 1 else found.value == found.price
         if found.scheme == "exact" and not enough:
             raise Refused(Reason.VALUE)
-        if found.before < now + _MARGIN:
+        ageless = Lapse.AGE in forgives and _key(found) in self._used
+        if found.before < now + _MARGIN and not ageless:
             raise Refused(Reason.BEFORE)
         if found.after > now:
             raise Refused(Reason.AFTER)

@@ -32,6 +32,8 @@ class Lapse(StrEnum):
 
     REPLAYS = "replays"
     """An authorization that is used up is as good as new; settling it again gives its transaction again."""
+    AGE = "age"
+    """An authorization that is used up is as good as it was, also once its time is over."""
     TWINS = "twins"
     """A signature in another form than the token contract takes: high s, v of 0 or 1, 64 bytes."""
 

@@ -18,7 +18,7 @@ from conformance.profile.words import ANONYMOUS
 __all__ = ["broken", "contradictions", "unshowable"]
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_START_PLACEHOLDERS = ("port", "facilitator", "python")
+_START_PLACEHOLDERS = ("port", "facilitator", "python", "scratch")
 _URLS: tuple[At, ...] = (("target", "base_url"), ("target", "backend"), ("facilitator", "url"), ("openapi", "url"))
 _FAMILIES = ("paywall", "credits", "decline")
 # Claimed class -> the part of a profile without which nothing can show it.

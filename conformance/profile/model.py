@@ -53,7 +53,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """How the target is started; ``{port}``, ``{facilitator}`` and ``{python}`` are filled in then."""
+    """How the target is started; ``{port}``, ``{facilitator}``, ``{python}`` and ``{scratch}`` are filled in then."""
 
     command: str
     cwd: Path

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from conformance.sandbox import account
+from conformance.sandbox.claims import Claims, InFile, InMemory
 from conformance.sandbox.price import GOODS, Good
 from conformance.sandbox.refusal import refusal
 from conformance.sandbox.till import Till
@@ -27,14 +28,21 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _PAYMENT = {1: "x-payment", 2: "payment-signature"}
 
 
-def app(public_url: str, facilitator: str = "", patience: float = 1.5, goods: Sequence[Good] = GOODS) -> Starlette:
+def app(
+    public_url: str,
+    facilitator: str = "",
+    patience: float = 1.5,
+    goods: Sequence[Good] = GOODS,
+    claims: Claims | None = None,
+) -> Starlette:
     """The sandbox as an ASGI application that is reached at ``public_url``, without a slash at the end.
 
     ``facilitator`` is the base URL of an x402 facilitator, which has ``patience`` seconds for an answer; without one,
-    no payment is taken. ``goods`` are what is sold.
+    no payment is taken. ``goods`` are what is sold, ``claims`` what is remembered of payments: in memory, if not given.
     """
     handled = dict.fromkeys((good.path.strip("/") for good in goods), 0)
-    till = Till(facilitator=facilitator, public_url=public_url, patience=patience) if facilitator else None
+    kept = claims or InMemory()
+    till = Till(facilitator=facilitator, public_url=public_url, patience=patience, claims=kept) if facilitator else None
     routes = [Route(good.path, _sold(good, public_url, till, handled), methods=[good.method]) for good in goods]
     routes += [Route("/health", _health), Route("/pay", _pay), Route("/robots.txt", _robots)]
     routes += [Route("/stats", _stats(handled)), *account.routes(public_url)]
@@ -48,9 +56,13 @@ def app(public_url: str, facilitator: str = "", patience: float = 1.5, goods: Se
     return Starlette(routes=routes, middleware=[cors])
 
 
-def serve(port: int) -> None:
-    """Serves the sandbox on 127.0.0.1 until it is interrupted; FACILITATOR_URL names its facilitator."""
-    served = app(f"http://127.0.0.1:{port}", os.environ.get("FACILITATOR_URL", ""))
+def serve(port: int, store: str = "") -> None:
+    """Serves the sandbox on 127.0.0.1 until it is interrupted; FACILITATOR_URL names its facilitator.
+
+    ``store`` is a file for used payments, which instances share and which outlives them; without one it is memory.
+    """
+    claims = InFile(store) if store else None
+    served = app(f"http://127.0.0.1:{port}", os.environ.get("FACILITATOR_URL", ""), claims=claims)
     uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")
 
 

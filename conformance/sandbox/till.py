@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from conformance import documents
+from conformance.sandbox.claims import Claim, Claims, InMemory
 from conformance.sandbox.memory import Entry, Memory, fingerprint, identifier
 from conformance.sandbox.price import Good
 from conformance.sandbox.refusal import offer_v1, offer_v2, refusal
@@ -48,8 +49,7 @@ class _Payment:
     payload: Mapping[str, Any]
     requirements: Mapping[str, Any]
     """Our own terms, never the payer's copy of them."""
-    claim: tuple[str, ...]
-    """What makes it this payment, in whatever bytes it comes: network, asset, payer, nonce."""
+    claim: Claim
     identifier: str
     """What the payer calls it; empty for nothing."""
 
@@ -62,7 +62,7 @@ class Till:
     public_url: str
     patience: float = 1.5
     """Seconds for one call to the facilitator, whatever it drips."""
-    _claimed: set[tuple[str, ...]] = field(default_factory=set)
+    claims: Claims = field(default_factory=InMemory)
     _memory: Memory = field(default_factory=Memory)
     _trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
@@ -104,10 +104,9 @@ class Till:
         return sold
 
     async def _sold(self, request: Request, good: Good, payment: _Payment, make: Make) -> Response:
-        if payment.claim in self._claimed:
-            raise _Refused("this payment was used")
         # Claimed before anything is awaited: two that arrive together are one that is used and one that was.
-        self._claimed.add(payment.claim)
+        if not self.claims.take(payment.claim):
+            raise _Refused("this payment was used")
         try:
             if good.flow == "upfront":
                 receipt = await self._settle(payment)
@@ -116,13 +115,13 @@ class Till:
                 await self._verify(payment)
                 answer = await make(request)
                 if answer.status_code >= 400:
-                    self._claimed.discard(payment.claim)
+                    self.claims.release(payment.claim)
                     return answer
                 receipt = await self._settle(payment)
         except _Refused as refused:
             if refused.receipt is None or refused.receipt.get("errorReason") != "settlement_pending":
                 # Refused for good: it may come again while it is valid.
-                self._claimed.discard(payment.claim)
+                self.claims.release(payment.claim)
             raise
         answer.headers[_RECEIPT[payment.version]] = _coded(receipt)
         answer.headers["Cache-Control"] = "private, no-store"

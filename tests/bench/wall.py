@@ -6,6 +6,7 @@ python tests/bench/wall.py
 import os
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -54,7 +55,8 @@ def bare(exchanges: list[Exchange]) -> float:
 def main() -> None:
     loaded = profile.load("sandbox", cwd=Path.cwd(), environ=os.environ)
     assert loaded.target.start
-    process = target.start(loaded, loaded.target.start, environ=os.environ)
+    scratch = tempfile.TemporaryDirectory()
+    process = target.start(loaded, loaded.target.start, environ=os.environ, scratch=scratch.name)
     try:
         loaded = loaded.at(process.base_url)
         judged(loaded)
@@ -63,6 +65,7 @@ def main() -> None:
         ]
     finally:
         process.stop()
+        scratch.cleanup()
     ratio = statistics.median(ours / theirs for ours, theirs, _ in rounds)
     print(f"requests     {rounds[0][2]}")
     print(f"run          {statistics.median(r[0] for r in rounds):.3f} s")

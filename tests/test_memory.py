@@ -1,0 +1,136 @@
+"""Payments that come again after a restart, at a replica and past their time, in whole runs against servers that forget."""
+
+import shlex
+import socket
+from pathlib import Path
+
+import pytest
+from sessions import Ran, nested, profile
+
+from conformance import catalogue
+from conformance.report.review import review
+
+KEEPS = Path(__file__).parent / "starts" / "keeps.py"
+CLAIMS = '[claims]\nclasses = ["x402/durable"]\n'
+PAID = '[facilitator]\nmode = "scripted"\n'
+EXPIRY = ("replay-after-expiry", "replay-after-expiry-unaided")
+RESTART = ("replay-after-restart", "replay-after-restart-unaided")
+REPLICA = ("replay-on-replica", "replay-on-replica-unaided", "replica-race", "replica-race-unaided")
+EVERY = (*RESTART, *REPLICA, *EXPIRY)
+
+FAULTS = {
+    "memory": {"replay-after-restart-unaided", "replay-on-replica-unaided", "replica-race-unaided"},
+    "memory+believes": {*RESTART, *REPLICA},
+    "own-file": {"replay-on-replica-unaided", "replica-race-unaided"},
+    "file+looks-first": {"replica-race-unaided"},
+    "file+looks-first+believes": {"replica-race", "replica-race-unaided"},
+    "file+evicts": {"replay-after-expiry-unaided"},
+    "file+evicts+believes": {*EXPIRY},
+    # x402 is not the first: see the rustchain bounty in the catalogue.
+    "lifetime": {"replay-after-expiry-unaided"},
+}
+"""Habit of a server -> what it breaks of what is asked, all of it."""
+ASKED = {
+    habit: EXPIRY if habit == "lifetime" else EVERY if red & {*EXPIRY} else (*RESTART, *REPLICA)
+    for habit, red in FAULTS.items()
+}
+"""What can show the fault, and what must not; to wait for an expiry takes time."""
+
+ONE = {f"{name}: a server of which one instance runs at a time" for name in REPLICA}
+LEGAL = {
+    "file": {"replay-after-expiry-unaided: a memory without end"},
+    "file+evicts+checks-validity": {
+        "replay-after-expiry-unaided: a memory that ends with the validity, beside a look at the validity"
+    },
+    "file+conflict+starting": {
+        "replay-after-restart: 400, 402 or 409",
+        "replay-after-restart: 503 until the server is ready to sell",
+    },
+    "file+alone": ONE,
+    "file+long": {"replay-after-expiry: a refusal at once of a payment that ends too soon"},
+}
+"""Habit of a server that breaks nothing -> what the catalogue says of it."""
+BESIDE = {"file+alone": {*REPLICA}, "file+long": {*EXPIRY}}
+"""What is inapplicable to it."""
+
+
+def _run(folder: Path, habit: str, asked: tuple[str, ...], *, port: str = "{port}", endpoint: str = "") -> Ran:
+    """A run of some requirements of the class; each start writes its folder to the file ``folders``."""
+    command = f"{{python}} {shlex.quote(str(KEEPS))} {habit} {port} {{scratch}}"
+    start = (
+        f'timeout = 5.0\n[target.start]\ncommand = "{command}"\nready = "/health"\nrestart = true\n'
+        f'env = {{ FACILITATOR_URL = "{{facilitator}}" }}\nreplicas = {1 if "alone" in habit else 2}\n'
+    )
+    only = [f"--conformance-only=x402.durable.{name}" for name in asked]
+    text = profile(f"http://127.0.0.1:{port}", claims=CLAIMS, target=start, more=PAID)
+    text = text.replace('marker = "sunny"\n', f'marker = "sunny"\n{endpoint}')
+    return nested(folder, *only, text=text, env={"KEEPS_LOG": str(folder / "folders")})
+
+
+def _said(ran: Ran, *outcomes: str) -> set[str]:
+    found = (result for result in ran.report["results"] if result["outcome"] in outcomes)
+    return {result["requirement"].removeprefix("x402.durable.") for result in found}
+
+
+@pytest.mark.parametrize("habit", FAULTS)
+def test_a_server_that_forgets_turns_red_what_the_table_says_and_nothing_else(habit: str, tmp_path: Path) -> None:
+    """The other requirements hold, a MUST is violated and a SHOULD unmet, and anyone decides so from the report."""
+    red = FAULTS[habit]
+    ran = _run(tmp_path, habit, ASKED[habit])
+    assert _said(ran, "violated", "unmet") == red, ran.out
+    assert _said(ran, "unmet") == {name for name in red if name.endswith("-unaided")}
+    assert _said(ran, "passed") == {*ASKED[habit]} - red, ran.out
+    assert [told for told in review(ran.report) if told.requirement.startswith("x402.durable")] == []
+
+
+@pytest.mark.parametrize("habit", LEGAL)
+def test_a_server_that_remembers_turns_red_nothing(habit: str, tmp_path: Path) -> None:
+    """Every requirement holds, or does not apply."""
+    asked = EVERY if habit in {"file", "file+evicts+checks-validity"} else EXPIRY if "long" in habit else EVERY[:-2]
+    ran = _run(tmp_path, habit, asked)
+    beside = BESIDE.get(habit, set())
+    assert _said(ran, "inapplicable") == beside, ran.out
+    assert _said(ran, "passed") == {*asked} - beside, ran.out
+    target, *instances = map(Path, (tmp_path / "folders").read_text("utf-8").splitlines())
+    assert not target.exists()
+    # They share one folder, which is not that of the target: two of them, and the first once more.
+    (shared,) = set(instances)
+    assert shared.parent == target
+    assert len(instances) == (2 if "alone" in habit else 3)
+
+
+def test_every_requirement_has_a_server_that_breaks_it_and_every_allowance_one_that_uses_it() -> None:
+    """Whatever the catalogue says of memory is shown."""
+    rows = {r.id.removeprefix("x402.durable."): r for r in catalogue.load().judged() if r.cls == "x402/durable"}
+    own = {name: rows[name] for name in EVERY}
+    assert set().union(*FAULTS.values()) == set(own)
+    assert {f"{name}: {phrase}" for name, row in own.items() for phrase in row.allowed} == set().union(*LEGAL.values())
+
+
+def _reasons(ran: Ran, outcome: str) -> set[str]:
+    return {result["finding"]["reason"] for result in ran.report["results"] if result["outcome"] == outcome}
+
+
+def test_a_server_that_sells_nothing_after_a_restart_has_shown_nothing(tmp_path: Path) -> None:
+    """It refuses a used payment, and a fresh one as well: the replica is judged all the same."""
+    ran = _run(tmp_path, "file+retires", ("replay-after-restart", "replay-on-replica"))
+    assert _said(ran, "untestable") == {*RESTART}, ran.out
+    assert _said(ran, "passed") == {*REPLICA[:2]}
+    (why,) = _reasons(ran, "untestable")
+    assert why.startswith("weather: once the server was started anew a fresh payment is not served either (402")
+
+
+def test_without_a_second_port_nothing_is_said_of_a_restart(tmp_path: Path) -> None:
+    """No other instance can run beside the target."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free_port = probe.getsockname()[1]
+    ran = _run(tmp_path, "memory", ("replay-after-restart", "replica-race"), port=str(free_port))
+    assert _said(ran, "untestable") == {*RESTART, *REPLICA[2:]}, ran.out
+    assert all("another instance of the target does not start" in why for why in _reasons(ran, "untestable"))
+
+
+def test_what_may_be_used_again_is_not_asked_twice(tmp_path: Path) -> None:
+    """Under an entitlement that the profile states, nothing is to be forgotten."""
+    ran = _run(tmp_path, "memory", EVERY, endpoint='entitlement = "session"\n')
+    assert _said(ran, "inapplicable") == {*EVERY}, ran.out
