@@ -1,5 +1,6 @@
 """One run: which rows an edition scores at a profile's endpoints, and what each of them comes to."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from conformance.wire import Wire
 
 __all__ = ["Result", "Row", "Run", "concerned", "decided", "lacking", "left_out", "rows", "unjudged"]
 
+_SHRINKING = 60
+"""Examples that are asked at most to make one that is wrong smaller."""
+_UNASKED = frozenset({Outcome.INAPPLICABLE, Outcome.UNTESTABLE, Outcome.ERROR})
 CLASS_OF_FAMILY = frozenset({"paywall", "credits", "decline"})
 
 
@@ -159,7 +163,7 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
         "restart": _no_restart(profile),
         "terms": "" if endpoint and endpoint.terms else f"the profile states no terms for {name}",
         "marker": ""
-        if endpoint and (endpoint.marker or _declines(endpoint, profile))
+        if (endpoint and (endpoint.marker or _declines(endpoint, profile))) or (not row.endpoint and _paid(profile))
         else f"the profile names no marker for {name}",
     }
     needs = sorted(row.requirement.needs)
@@ -269,21 +273,29 @@ class Run:
     ) -> tuple[Outcome, Finding | None, list[Evidence]]:
         seen: list[Evidence] = []
         broken: list[tuple[Outcome, Finding | None, Evidence]] = []
+        most = math.inf
 
         def example(value: str) -> None:
+            nonlocal most
+            if len(seen) >= most:
+                return
             evidence = probe.drawn(check.gathers, lambda p: drawn.ask(p, value))
             seen.append(evidence)
             outcome, finding = decided(check, evidence, level)
-            if finding:
+            # What could not be asked is no smaller example of what was seen to be wrong, and is not made smaller itself.
+            if finding and (not broken or outcome not in _UNASKED):
+                if not broken:
+                    most = len(seen) + (0 if outcome in _UNASKED else _SHRINKING)
                 broken.append((outcome, finding, evidence))
                 raise _Found
 
         test = hypothesis.given(drawn.values())(example)
-        for value in drawn.examples:
+        # The one that is put on last is asked first.
+        for value in reversed(drawn.examples):
             test = hypothesis.example(value)(test)
         try:
             hypothesis.settings(
-                max_examples=self.profile.limits.max_examples,
+                max_examples=drawn.many(self.profile.limits.max_examples),
                 deadline=None,
                 derandomize=True,
                 database=None,
