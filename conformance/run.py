@@ -272,21 +272,25 @@ class Run:
         self, check: Check, drawn: Drawn, level: Level, probe: Probe
     ) -> tuple[Outcome, Finding | None, list[Evidence]]:
         seen: list[Evidence] = []
-        broken: list[tuple[Outcome, Finding | None, Evidence]] = []
+        came: dict[str, tuple[Outcome, Finding | None, Evidence]] = {}
+        broken: str | None = None
         most = math.inf
 
         def example(value: str) -> None:
-            nonlocal most
-            if len(seen) >= most:
-                return
-            evidence = probe.drawn(check.gathers, lambda p: drawn.ask(p, value))
-            seen.append(evidence)
-            outcome, finding = decided(check, evidence, level)
+            nonlocal broken, most
+            # While it is made smaller nothing is asked twice: a target of moods would seem to have mended itself.
+            if broken is None or value not in came:
+                if len(seen) >= most:
+                    return
+                evidence = probe.drawn(check.gathers, lambda p: drawn.ask(p, value))
+                seen.append(evidence)
+                came[value] = (*decided(check, evidence, level), evidence)
+            outcome, finding, _ = came[value]
             # What could not be asked is no smaller example of what was seen to be wrong, and is not made smaller itself.
-            if finding and (not broken or outcome not in _UNASKED):
-                if not broken:
+            if finding and (broken is None or outcome not in _UNASKED):
+                if broken is None:
                     most = len(seen) + (0 if outcome in _UNASKED else _SHRINKING)
-                broken.append((outcome, finding, evidence))
+                broken = value
                 raise _Found
 
         test = hypothesis.given(drawn.values())(example)
@@ -306,7 +310,8 @@ class Run:
             )(test)()
         except (_Found, hypothesis.errors.Flaky):
             # The last one broken is the smallest; a target that answers otherwise the second time did answer so once.
-            outcome, finding, evidence = broken[-1]
+            assert broken is not None  # noqa: S101 - nothing else raises
+            outcome, finding, evidence = came[broken]
             return outcome, finding, [evidence]
         return Outcome.PASSED, None, seen
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from careless import authorization
+from careless import authorization, spoilt
 from fault_replay import REPLAYED, forgetful, returning
 from judging import Judged, judged_paid
 from legal_guard import LEGAL_GUARD
@@ -21,7 +21,7 @@ from legal_settlement import LEGAL_SETTLEMENT
 from paid_fault import PaidFault, PaidLegal, fault, legal
 from serving import Answer
 from settling import both, hears, served
-from shop import Brought, Change, Shop, Told, shop
+from shop import Brought, Shop, Told, shop
 
 from conformance import catalogue, checks, facilitator, run
 from conformance.evidence import Evidence
@@ -73,9 +73,8 @@ def _returning_after(done: Callable[[Brought, Brought, list[Brought]], bool]) ->
     return {"opens": opens, "change": change}
 
 
-def _heard_as_yes(when: Callable[[Told], bool], then: Callable[[Told], bool]) -> dict[str, Any]:
-    """A shop without a memory of its own that takes a settlement for good, ``then``, once there was one ``when``."""
-    seams = forgetful()
+def _heard_as_yes(when: Callable[[Told], bool]) -> dict[str, Any]:
+    """A shop without a memory of its own that takes "used" for a yes, once there was a settlement ``when``."""
     odd: set[str] = set()
 
     def noted(told: Told) -> bool:
@@ -83,17 +82,13 @@ def _heard_as_yes(when: Callable[[Told], bool], then: Callable[[Told], bool]) ->
         if told.kind == "settle" and when(told):
             odd.add(nonce)
             return False
-        return told.kind == "settle" and nonce in odd and then(told)
+        return nonce in odd and (_says(told, Reason.USED) or (told.kind == "verify" and not told.good))
 
-    return seams | {"hears": hears(noted, "settle")}
+    return forgetful() | {"hears": hears(noted)}
 
 
 def _says(told: Told, word: str) -> bool:
     return isinstance(told.document, dict) and told.document.get("errorReason") == word
-
-
-def _is_used(told: Told) -> bool:
-    return _says(told, Reason.USED)
 
 
 def _raced() -> dict[str, Any]:
@@ -137,15 +132,18 @@ FOUND: tuple[PaidFault, ...] = (
         "it forgets a payment once two others were made",
         **_returning_after(lambda _, __, since: len({_nonce(b) for b in since if b.value}) >= 2),
     ),
-    fault("a settlement that was refused once is never used up", **_heard_as_yes(lambda t: not t.good, _is_used)),
+    fault(
+        "a settlement that was refused once is never used up",
+        **_heard_as_yes(lambda told: _says(told, "unexpected_settle_error")),
+    ),
     fault("two copies at once, and it forgets the payment", **_raced()),
     fault(
         "whoever lost the answer to a settlement may come again, and again",
-        **_heard_as_yes(lambda told: told.failed, _is_used),
+        **_heard_as_yes(lambda told: told.failed),
     ),
     fault(
         "whoever waits for a settlement may come again, and again",
-        **_heard_as_yes(lambda told: _says(told, "settlement_pending"), lambda told: not told.good),
+        **_heard_as_yes(lambda told: _says(told, "settlement_pending")),
     ),
     fault("whoever paid for nothing may choose something else", **_bought_elsewhere(), goods=_V2),
 )
@@ -161,8 +159,12 @@ DRAWN: tuple[PaidFault, ...] = (
         **_returning_after(lambda first, _, since: [b.value for b in since].count(first.value) >= 2),
     ),
     fault(
-        "it forgets a payment for one good when another is bought",
-        **_returning_after(lambda first, _, since: any(b.value and b.path != first.path for b in since)),
+        "it forgets a payment that came to the wrong door",
+        **_returning_after(
+            lambda first, now, since: (
+                first.path == now.path and any(_nonce(b) == _nonce(now) and b.path != now.path for b in since)
+            )
+        ),
         goods=_V2,
     ),
 )
@@ -176,74 +178,254 @@ def judged(server: Server, entry: PaidFault | PaidLegal, examples: int = 2) -> t
     return result, found
 
 
-@pytest.mark.parametrize("entry", [*FOUND, *REPLAYED], ids=lambda entry: entry.name)
+@pytest.mark.parametrize(
+    "entry",
+    [*FOUND, *(entry for entry in REPLAYED if "content of a request" not in entry.name)],
+    ids=lambda entry: entry.name,
+)
 def test_what_is_wrong_is_found_with_a_program_that_is_always_asked(server: Server, entry: PaidFault) -> None:
     """The shops of the table of replays, and those that it takes several steps to see through."""
-    examples = 40 if "content of a request" in entry.name else 2
-    result, _ = judged(server, entry, examples)
+    result, _ = judged(server, entry)
     assert result.outcome is Outcome.VIOLATED
     assert result.finding
     assert len(result.finding.at.split("; ")) <= 4, result.finding
 
 
-@pytest.mark.parametrize("entry", DRAWN, ids=lambda entry: entry.name)
+@pytest.mark.parametrize(
+    "entry",
+    [*DRAWN, *(entry for entry in REPLAYED if "content of a request" in entry.name)],
+    ids=lambda entry: entry.name,
+)
 def test_what_nobody_thought_of_is_drawn(server: Server, entry: PaidFault) -> None:
     """A sequence that no example shows is found, and shrinks to a few steps that are told one by one."""
     result, _ = judged(server, entry, 100)
     assert result.outcome is Outcome.VIOLATED
     assert result.finding
     program = result.finding.at.split("; ")
-    assert 3 <= len(program) <= 5, program
+    assert 2 <= len(program) <= 4, program
     assert [line.partition(":")[0].partition(";")[0] for line in result.finding.steps.split("\n")] == [
         f"{number}. {step}" for number, step in enumerate(program, 1)
     ]
 
 
-def _in_the_end() -> Change:
-    """Refuses for good what was refused, or not answered, once."""
+def _for_good() -> dict[str, Any]:
+    """A shop to which a payment that it refused is none, whenever it comes again."""
     refused: set[str] = set()
 
     def change(brought: Brought, answer: Answer) -> None:
-        if answer.status >= 400:
-            refused.add(_nonce(brought))
-        elif _nonce(brought) in refused and served(answer):
-            answer.become(409, "refused")
+        if answer.status >= 400 and (nonce := _nonce(brought)):
+            refused.add(nonce)
 
-    return change
+    return {"rewrite": spoilt(lambda brought: _nonce(brought) in refused), "change": change}
 
 
-def _made_good(word: str) -> dict[str, Any]:
-    """A shop that looks up what became of a settlement, and then owes one answer."""
-    owed: set[str] = set()
+def _owed(when: Callable[[Answer], bool]) -> dict[str, Any]:
+    """A shop that looks up what became of a settlement of which it heard nothing, and then owes one answer."""
+    owed: dict[str, str] = {}
 
     def opens(brought: Brought) -> bool:
-        if (nonce := _nonce(brought)) in owed:
-            owed.discard(nonce)
-            return True
-        return False
+        return owed.get(_nonce(brought)) == brought.path and bool(owed.pop(_nonce(brought)))
 
-    def noted(told: Told) -> None:
-        if told.kind == "settle" and (told.failed if word == "lost" else _says(told, word)):
-            owed.add(told.nonce)
+    def change(brought: Brought, answer: Answer) -> None:
+        if brought.value and when(answer):
+            owed[_nonce(brought)] = brought.path
 
-    return {"opens": opens, "hears": noted}
+    return {"opens": opens, "change": change}
 
 
 _OTHERS = (
-    *("it settles once more", "it takes two settlements", "it charges", "it settles nothing", "it settles 0"),
-    *("what is pending is", "it takes one payment", "its handler", "it turns away", "it asks a second"),
-    *("the price rises", "what is sold is paid by", "a second way"),
+    *("it settles", "it takes two settlements", "it charges half", "what is pending is", "it takes one payment"),
+    *("its handler", "it turns away", "whoever paid may come again", "whoever comes with the same payment"),
+    *("the price rises", "what is sold is paid by", "a payment that was used is in conflict"),
 )
+_ALLOWED = "a refused payment that comes again, taken or refused for good"
 LEGAL: tuple[PaidLegal, ...] = (
     *(entry for entry in (*LEGAL_SETTLEMENT, *LEGAL_GUARD) if entry.name.startswith(_OTHERS)),
+    legal("it is as the sandbox is", f"{ROW}: {_ALLOWED}", goods=("/almanac", "/report", "/satellite")),
+    legal("what it refused once it refuses for good", f"{ROW}: {_ALLOWED}", **_for_good()),
     legal(
-        "it is as the sandbox is",
-        f"{ROW}: a refused payment that comes again, taken or refused for good",
-        goods=("/almanac", "/report", "/satellite"),
-    ),
-    legal(
-        "what was refused once is refused for good",
-        f"{ROW}: a refused payment that comes again, taken or refused for good",
-        rewrite=None,
+        "it looks up what became of a settlement, and then serves once",
+        f"{ROW}: content once for a payment whose settlement was lost or pending",
+        **_owed(lambda answer: answer.status == 503 or b"settlement_pending" in answer.body),
+        goods=_V2,
     ),
 )
+"""Shops of the other tables, by how their names begin, and those that only a second try shows."""
+
+INAPPLICABLE = {
+    "it settles nothing at all, as it charges nothing": "",
+    "it settles 0, also where its handler fails": "",
+    "whoever paid may come again, wherever, as its profile says": "an entitlement that the profile states",
+    "whoever comes with the same payment gets the same answer, as its offer says": (
+        "the answer of before, under the extension payment-identifier"
+    ),
+}
+"""Where nothing is used up by one answer, and which phrase of the catalogue says so."""
+
+
+@pytest.mark.parametrize("entry", LEGAL, ids=lambda entry: entry.name)
+def test_what_is_right_is_left_alone(server: Server, entry: PaidLegal) -> None:
+    """No legal shop is red, and none is left unasked but where a payment is not used up by one answer."""
+    result, _ = judged(server, entry, 6)
+    assert result.outcome is (Outcome.INAPPLICABLE if entry.name in INAPPLICABLE else Outcome.PASSED), result.finding
+
+
+def test_whatever_the_catalogue_allows_is_a_legal_shop() -> None:
+    """Each ``allowed`` of the row is shown by one of the shops."""
+    shown = {phrase for entry in LEGAL for phrase in entry.allows if phrase.startswith(ROW)}
+    shown |= {f"{ROW}: {phrase}" for phrase in INAPPLICABLE.values() if phrase}
+    assert shown == {f"{ROW}: {phrase}" for phrase in catalogue.load().requirements[ROW].allowed}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("how", ["serves", "fails", "both"])
+def test_a_shop_of_moods_comes_to_an_outcome_and_never_to_a_traceback(server: Server, how: str, seed: int) -> None:
+    """Whoever gives away at random is violated or not, and whoever fails at random is no proof of anything."""
+    dice = random.Random(seed)
+    robbed = returning(lambda *_: how != "fails" and dice.random() < 0.2)
+
+    def moody(brought: Brought, answer: Answer) -> None:
+        if how != "serves" and brought.value and dice.random() < 0.1:
+            answer.become(500, "not today")
+
+    result, _ = judged(server, legal("of moods", **robbed | {"change": both(robbed["change"], moody)}), 30)
+    expected = {
+        "serves": {Outcome.VIOLATED, Outcome.PASSED},
+        "fails": {Outcome.UNTESTABLE, Outcome.PASSED},
+        "both": {Outcome.VIOLATED, Outcome.UNTESTABLE},
+    }
+    assert result.outcome in expected[how], result.finding
+    assert (result.finding is None) == (result.outcome is Outcome.PASSED)
+
+
+def test_a_violation_stays_one_while_it_is_made_smaller(server: Server) -> None:
+    """A shop that serves a replay, and fails once it is asked much, is violated, and is not asked without end."""
+    came = itertools.count()
+    robbed = DRAWN[1].flaws
+    began: list[int] = []
+
+    def failing(brought: Brought, answer: Answer) -> None:
+        number = next(came)
+        if brought.value and answer.status == 200 and not served(answer):
+            began.append(number)
+        if brought.value and began and number > began[0] + 20:
+            answer.become(500, "too much")
+
+    flaws = {**robbed, "change": both(robbed["change"], failing)}
+    result, _ = judged(server, legal("of little patience", **flaws), 100)
+    assert result.outcome is Outcome.VIOLATED, result.finding
+    assert next(came) - began[0] < 700
+
+
+@pytest.fixture(scope="module")
+def robbed(server: Server) -> tuple[Result, Judged]:
+    """A shop that hands over again whatever was paid for."""
+    return judged(server, fault("robbed", **returning(lambda first, brought: first.path == brought.path)))
+
+
+@pytest.fixture(scope="module")
+def sound(server: Server) -> tuple[Result, Judged]:
+    """A shop that is as the sandbox is."""
+    return judged(server, fault("sound", goods=_V2))
+
+
+def evidence(result: Result, found: Judged, program: str) -> Evidence:
+    """What was decided on for a program, by the beginning of what was done."""
+    profile = found.report.profile
+    for labels in result.evidence:
+        exchanges = {label: result.exchanges[key] for label, key in labels.items()}
+        if "; ".join(step.told for step in steps(exchanges, profile)).startswith(program):
+            return Evidence(profile=profile, at=None, exchanges=exchanges)
+    raise LookupError(program)
+
+
+def decided(given: Evidence) -> tuple[Outcome, str]:
+    """The outcome, and what is said of it."""
+    outcome, finding = run.decided(CHECK, given, catalogue.load().requirements[ROW].level)
+    return outcome, str(finding and (finding.received or finding.reason))
+
+
+def test_a_finding_is_a_story(robbed: tuple[Result, Judged]) -> None:
+    """It says which step went wrong and why, and tells what was sent, what came back and what was charged."""
+    result, found = robbed
+    assert result.finding
+    assert result.finding.received == "step 2, replay 1: served, though payment 1 was used at step 1, pay weather"
+    assert result.finding.at == "pay weather; replay 1"
+    first, second = result.finding.steps.split("\n")
+    assert first.startswith("1. pay weather; payment 1, of version 2, is 10000 of 0x036CbD53")
+    assert first.endswith(": 200 OK with the marker, in the body; verify, settle; charged")
+    assert second == ("2. replay 1: 200 OK with the marker, in the body; no call to the facilitator; nothing charged")
+    told = list(summary(found.report))
+    at = next(number for number, line in enumerate(told) if line.startswith("  steps     1. pay weather; payment 1"))
+    assert any(line.startswith("            2. replay 1: 200 OK") for line in told[at:])
+
+
+def test_programs_are_decided_again_from_the_report(
+    robbed: tuple[Result, Judged], sound: tuple[Result, Judged]
+) -> None:
+    """The row comes to the same from what the report says, green or red."""
+    for _, found in (robbed, sound):
+        report = json.loads(json.dumps(to_json(found.report)))
+        assert [told for told in review(report) if told.requirement == ROW] == []
+
+
+def test_a_second_charge_is_seen(sound: tuple[Result, Judged]) -> None:
+    """No honest ledger charges twice: so the facilitator's word is altered."""
+    given = evidence(*sound, "pay weather; replay 1")
+    step, again = steps(given.exchanges, given.profile)[:2]
+    paid = given.exchange(step.labels[0]).paid
+    assert paid
+    moved = [call for call in paid.calls if call.moved]
+    odd = replace(given.exchange(again.labels[0]), paid=replace(paid, calls=tuple(moved)))
+    altered = replace(given, exchanges={**given.exchanges, again.labels[0]: odd})
+    assert decided(altered) == (
+        Outcome.VIOLATED,
+        "step 2, replay 1: payment 1 is charged, after step 1, pay weather",
+    )
+
+
+def test_what_nobody_was_charged_for_is_not_served(sound: tuple[Result, Judged]) -> None:
+    """A first answer without a charge is seen too."""
+    given = evidence(*sound, "pay weather; replay 1")
+    (here,) = steps(given.exchanges, given.profile)[0].labels
+    exchange = given.exchange(here)
+    odd = replace(exchange, paid=exchange.paid and exchange.paid.followed_by())
+    altered = replace(given, exchanges={**given.exchanges, here: odd})
+    assert decided(altered) == (
+        Outcome.VIOLATED,
+        "step 1, pay weather: served, though payment 1 was never charged",
+    )
+
+
+def test_no_program_is_no_pass(sound: tuple[Result, Judged]) -> None:
+    """Evidence from which the steps were taken away holds nothing."""
+    given = evidence(*sound, "pay weather; replay 1")
+    kept = {label: exchange for label, exchange in given.exchanges.items() if not label.startswith("program ")}
+    assert decided(replace(given, exchanges=kept))[0] is Outcome.UNTESTABLE
+    assert decided(replace(given, exchanges={}))[0] is Outcome.ERROR
+
+
+def test_a_place_that_serves_without_settling_is_left_to_its_own_row(server: Server) -> None:
+    """Where the good payment is not charged the row is untestable, and names the row that is red for it."""
+    flaws = {"asks": lambda kind, asked: None if kind == "settle" else asked}
+    heard = hears(lambda told: told.kind == "settle")
+    result, _ = judged(server, fault("unsettled", **flaws, hears=heard))
+    assert result.outcome is Outcome.UNTESTABLE
+    assert result.finding
+    assert result.finding.cause == "x402.settlement.served-is-settled"
+
+
+@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.given(programs())
+def test_a_program_is_bounded_and_begins_with_a_payment(program: str) -> None:
+    """One to eight steps, and the first is one that later ones can speak of."""
+    first, *more = program.split("; ")
+    assert len(more) <= 7
+    assert first.partition(" ")[0] in {*FAULTS, "race"}
+
+
+def test_a_program_shrinks_to_a_payment_and_what_matters() -> None:
+    """Steps are taken away, numbers and places become the first, and nothing is left that does not matter."""
+    found = hypothesis.find(programs(), lambda program: "lose" in program and "; replay" in program)
+    assert found == "lose a; replay 1"
+    assert len(KNOWN) == len(set(KNOWN))
