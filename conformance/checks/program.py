@@ -11,7 +11,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import spoken
 from conformance.outcome import Inapplicable, Untestable, Violation
-from conformance.paid import FacilitatorCall
+from conformance.paid import NOTHING, FacilitatorCall
 from conformance.profile import Endpoint
 from conformance.programs import (
     KNOWN,
@@ -68,6 +68,17 @@ class _Had:
         return tuple(call for exchange in self.exchanges if exchange.paid for call in exchange.paid.calls)
 
     @property
+    def calm(self) -> bool:
+        """Whether it is about a payment to which the facilitator does no wrong."""
+        paid = self.exchanges[0].paid
+        return paid is not None and not paid.faults
+
+    @property
+    def asked(self) -> str:
+        """What the facilitator was asked, for a sentence."""
+        return NOTHING.followed_by(*self.calls).story
+
+    @property
     def opened(self) -> int:
         """How many of its answers hold what is sold."""
         return sum(map(bool, self.where))
@@ -98,8 +109,7 @@ def test_any_order(evidence: Evidence) -> None:
     if not story:
         reason = "no program was carried out"
         raise Untestable(reason)
-    for had in story:
-        _prove(evidence, had)
+    _prove(evidence, story)
 
 
 def _counters(evidence: Evidence) -> tuple[set[tuple[str, int]], list[Untestable], str]:
@@ -247,20 +257,20 @@ def _line(had: _Had) -> str:
     came = ", ".join(f"{times} times {what}" if len(had.exchanges) > 1 else what for what, times in answers.items())
     if paid is None:
         return f"{'; '.join(told)}: {came}"
-    asked = paid.followed_by(*had.calls).story
-    return f"{'; '.join(told)}: {came}; {asked}; {'charged' if had.moved else 'nothing charged'}"
+    return f"{'; '.join(told)}: {came}; {had.asked}; {'charged' if had.moved else 'nothing charged'}"
 
 
-def _prove(evidence: Evidence, had: _Had) -> None:
-    """Raises Untestable where a step leaves open what it opened, or where a good payment was not taken."""
-    step = had.step
-    for here, exchange in zip(step.labels, had.exchanges, strict=True):
-        response = evidence.response(here)
-        if exchange.paid is None:
-            continue
-        version = exchange.paid.version
-        if had.fresh and not exchange.paid.faults and len(had.exchanges) == 1 and not (had.opened and had.moved):
-            story = f"{response.shown()}, after {exchange.paid.story}"
-            reason = f"{step.name}: a good payment is answered {story}: what follows shows nothing"
-            raise Untestable(reason)
-        doubt(_view(evidence, step.endpoint, version, exchange), label(version, _GROUP, _ASKED))
+def _prove(evidence: Evidence, story: list[_Had]) -> None:
+    """Raises Untestable where a step leaves open what it opened, or where no good payment was taken."""
+    for had in story:
+        for here, exchange in zip(had.step.labels, had.exchanges, strict=True):
+            evidence.response(here)
+            if exchange.paid:
+                view = _view(evidence, had.step.endpoint, exchange.paid.version, exchange)
+                doubt(view, label(exchange.paid.version, _GROUP, _ASKED))
+    # Of copies at once it may be that none is served.
+    good = [had for had in story if had.fresh and had.calm and len(had.exchanges) == 1]
+    if good and not any(had.opened and had.moved for had in good):
+        shown = evidence.response(good[0].step.labels[0]).shown()
+        reason = f"{good[0].step.name}: a good payment is answered {shown}, {good[0].asked}: what follows shows nothing"
+        raise Untestable(reason)
