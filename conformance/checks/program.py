@@ -254,7 +254,8 @@ def _line(had: _Had) -> str:
     for exchange, where in zip(had.exchanges, had.where, strict=True):
         shown = exchange.response.shown() if exchange.response else "no answer"
         answers[f"{shown} with the marker, in {where}" if where else shown] += 1
-    came = ", ".join(f"{times} times {what}" if len(had.exchanges) > 1 else what for what, times in answers.items())
+    many = len(had.exchanges)
+    came = ", ".join(f"{what} ({times} of {many})" if many > 1 else what for what, times in answers.items())
     if paid is None:
         return f"{'; '.join(told)}: {came}"
     return f"{'; '.join(told)}: {came}; {had.asked}; {'charged' if had.moved else 'nothing charged'}"
