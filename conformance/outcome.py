@@ -57,6 +57,8 @@ class Finding:
     """Why nothing could be asked, or what is likely behind a violation."""
     cause: str = ""
     """The id of the requirement whose failure is behind this one."""
+    steps: str = ""
+    """What was done before, and what came of it: a line for each step, where it took more than one."""
 
 
 class _Decided(Exception):
@@ -68,8 +70,12 @@ class _Decided(Exception):
 class Violation(_Decided):
     """The requirement does not hold: what was expected, what was received, where, and in which exchange."""
 
-    def __init__(self, *, expected: str, received: str, at: str = "", exchange: str = "", reason: str = "") -> None:
-        super().__init__(Finding(expected=expected, received=received, at=at, exchange=exchange, reason=reason))
+    def __init__(
+        self, *, expected: str, received: str, at: str = "", exchange: str = "", reason: str = "", steps: str = ""
+    ) -> None:
+        super().__init__(
+            Finding(expected=expected, received=received, at=at, exchange=exchange, reason=reason, steps=steps)
+        )
 
 
 class Untestable(_Decided):

@@ -1,5 +1,6 @@
 """One run: which rows an edition scores at a profile's endpoints, and what each of them comes to."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from conformance.wire import Wire
 
 __all__ = ["Result", "Row", "Run", "concerned", "decided", "lacking", "left_out", "rows", "unjudged"]
 
+_SHRINKING = 60
+"""Examples that are asked at most to make one that is wrong smaller."""
+_UNASKED = frozenset({Outcome.INAPPLICABLE, Outcome.UNTESTABLE, Outcome.ERROR})
 CLASS_OF_FAMILY = frozenset({"paywall", "credits", "decline"})
 
 
@@ -268,22 +272,40 @@ class Run:
         self, check: Check, drawn: Drawn, level: Level, probe: Probe
     ) -> tuple[Outcome, Finding | None, list[Evidence]]:
         seen: list[Evidence] = []
-        broken: list[tuple[Outcome, Finding | None, Evidence]] = []
+        came: dict[str, tuple[Outcome, Finding | None, Evidence]] = {}
+        broken: str | None = None
+        most = math.inf
+
+        def asked(value: str) -> tuple[Outcome, Finding | None, Evidence]:
+            evidence = probe.drawn(check.gathers, lambda p: drawn.ask(p, value))
+            return (*decided(check, evidence, level), evidence)
 
         def example(value: str) -> None:
-            evidence = probe.drawn(check.gathers, lambda p: drawn.ask(p, value))
-            seen.append(evidence)
-            outcome, finding = decided(check, evidence, level)
-            if finding:
-                broken.append((outcome, finding, evidence))
+            nonlocal broken, most
+            # While it is made smaller nothing is asked twice: a target of moods would seem to have mended itself.
+            if broken is None or value not in came:
+                if len(seen) >= most:
+                    return
+                came[value] = asked(value)
+                if came[value][0] in _UNASKED and broken is None:
+                    # Among so many requests one may go astray.
+                    came[value] = asked(value)
+                seen.append(came[value][2])
+            outcome, finding, _ = came[value]
+            # What could not be asked is no smaller example of what was seen to be wrong, and is not made smaller itself.
+            if finding and (broken is None or outcome not in _UNASKED):
+                if broken is None:
+                    most = len(seen) + (0 if outcome in _UNASKED else _SHRINKING)
+                broken = value
                 raise _Found
 
         test = hypothesis.given(drawn.values())(example)
-        for value in drawn.examples:
+        # The one that is put on last is asked first.
+        for value in reversed(drawn.examples):
             test = hypothesis.example(value)(test)
         try:
             hypothesis.settings(
-                max_examples=self.profile.limits.max_examples,
+                max_examples=drawn.many(self.profile.limits.max_examples),
                 deadline=None,
                 derandomize=True,
                 database=None,
@@ -294,7 +316,8 @@ class Run:
             )(test)()
         except (_Found, hypothesis.errors.Flaky):
             # The last one broken is the smallest; a target that answers otherwise the second time did answer so once.
-            outcome, finding, evidence = broken[-1]
+            assert broken is not None  # noqa: S101 - nothing else raises
+            outcome, finding, evidence = came[broken]
             return outcome, finding, [evidence]
         return Outcome.PASSED, None, seen
 

@@ -13,22 +13,27 @@ from multiprocessing import get_context
 from fault_guard import GUARD
 from fault_order import ORDER
 from fault_settlement import SETTLEMENT
-from judging import Judged, judged_paid
+from judging import PAID, Judged, judged_paid
 from legal_guard import LEGAL_GUARD
 from legal_order import LEGAL_ORDER
 from legal_settlement import LEGAL_SETTLEMENT
 from paid_fault import PaidFault, PaidLegal
 from shop import Shop, shop
 
-from conformance import facilitator
+from conformance import catalogue, facilitator
 from conformance.outcome import Outcome, Verdict
 
-__all__ = ["FAULTS", "LEGAL", "NOTED", "Judgement", "Row", "ahead", "summed"]
+__all__ = ["ASKED", "FAULTS", "LEGAL", "NOTED", "Judgement", "Row", "ahead", "summed"]
 
 FAULTS: tuple[PaidFault, ...] = (*GUARD, *SETTLEMENT, *ORDER)
 LEGAL: tuple[PaidLegal, ...] = (*LEGAL_GUARD, *LEGAL_SETTLEMENT, *LEGAL_ORDER)
 NOTED = frozenset({"x402.guard.long-window", "x402.guard.resource"})
 """Requirements of level MAY that the sandbox does not keep either."""
+
+PROGRAM = "x402.settlement.any-order"
+"""Judged in ``test_program.py``: it asks as often as many rows of a table together, and sees what they see."""
+ASKED = tuple(id for cls in PAID for id in catalogue.editions()["2026.11"].classes[cls] if id != PROGRAM)
+"""The requirements that a shop of the tables is judged by."""
 
 _SECONDS = 1500
 
@@ -95,7 +100,7 @@ def summed(run: Judged) -> Judgement:
 
 def _judged(name: str) -> Judgement:
     entry = next(entry for entry in (*FAULTS, *LEGAL) if entry.name == name)
-    return summed(judged_paid(_own(), goods=entry.goods, slow=entry.slow, edit=entry.edit, **entry.flaws))
+    return summed(judged_paid(_own(), goods=entry.goods, only=ASKED, slow=entry.slow, edit=entry.edit, **entry.flaws))
 
 
 @cache

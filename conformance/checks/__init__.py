@@ -24,6 +24,12 @@ class Drawn:
     examples: tuple[str, ...]
     """Values that are always asked first: the bugs of history."""
     ask: Callable[[Probe, str], None]
+    per: int = 1
+    """Of how many examples that the limits of the profile allow one is drawn: more, where each takes many requests."""
+
+    def many(self, allowed: int) -> int:
+        """How many are drawn where the limits allow so many."""
+        return max(1, allowed // self.per)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,10 @@ from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Entitlement
-from conformance.protocols import x402
-from conformance.protocols.x402.identifier import IDENTIFIER, requires
+from conformance.protocols.x402.identifier import IDENTIFIER, identifies
 from conformance.replays import Aid
 
-__all__ = ["bought_twice", "buys_nothing", "charged", "identified", "is_charged", "opens_once", "uses"]
+__all__ = ["bought_twice", "buys_nothing", "charged", "is_charged", "opens_once", "uses"]
 
 
 def opens_once(evidence: Evidence) -> None:
@@ -32,7 +31,7 @@ def charged(evidence: Evidence, aid: Aid) -> Iterator[int]:
     reason = "nothing is charged here (scheme upto), so that nothing is used up"
     doubts: list[Untestable] = []
     for version, exchange in controls(evidence, aid.group):
-        if version == 2 and identified(evidence):
+        if identifies(evidence.response("unpaid"), version):
             reason = f"each payment carries a {IDENTIFIER} here, under which the same answer may come once more"
             continue
         try:
@@ -57,15 +56,6 @@ def is_charged(exchange: Exchange) -> bool:
         reason = f"version {paid.version}: a good payment is served without a settlement"
         raise Untestable(reason, cause="x402.settlement.served-is-settled")
     return paid.charged
-
-
-def identified(evidence: Evidence) -> bool:
-    """Whether the offer of version 2 asks for identifiers: without one, no payment is answered twice."""
-    try:
-        offer = x402.offer_in(evidence.response("unpaid"), 2)
-    except x402.Malformed:
-        return False
-    return offer is not None and requires(offer)
 
 
 def uses(evidence: Evidence, aid: Aid, version: int) -> Iterator[tuple[str, str]]:

@@ -146,7 +146,7 @@ def _unproven(case: _Case, row: Row, told: Mapping[str, Any], check: Check) -> s
     if strange := [key for label, key in pairs if not key.startswith(f"{place}/{label}@")]:
         return f"the exchange {strange[0]} belongs elsewhere"
     if check.drawn and told["outcome"] == Outcome.PASSED:
-        asked, due = len(told["evidence"]), case.profile.limits.max_examples
+        asked, due = len(told["evidence"]), check.drawn.many(case.profile.limits.max_examples)
         return f"{asked} examples are there, {due} were to be asked" if asked < due else ""
     return ""
 

@@ -140,6 +140,9 @@ def _story(requirement: Requirement, results: list[Result], report: Report) -> I
             yield from _wrapped("received", finding.received + (f" ({finding.at})" if finding.at else ""))
         if finding and finding.reason:
             yield from _wrapped("reason", finding.reason)
+        if finding and finding.steps:
+            for number, line in enumerate(finding.steps.split("\n")):
+                yield from _wrapped("" if number else "steps", line)
         for result in same:
             if entry := report.known.get((result.requirement, result.endpoint)):
                 yield from _wrapped("known", f"{entry.reason} {entry.link} (until {entry.expires})")

@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.protocols.x402.offer import Offer
+from conformance.exchange import Response
+from conformance.protocols.x402.offer import Offer, offer_in
+from conformance.protocols.x402.reading import Malformed
 
-__all__ = ["IDENTIFIER", "advertises", "fresh", "identified", "info", "own_shape", "requires"]
+__all__ = ["IDENTIFIER", "advertises", "fresh", "identified", "identifies", "info", "own_shape", "requires"]
 
 IDENTIFIER = "payment-identifier"
 """The key of the extension."""
@@ -33,6 +35,15 @@ def requires(offer: Offer) -> bool:
     """Whether each payment has to carry an identifier; what is no boolean says nothing."""
     found = info(offer)
     return isinstance(found, dict) and found.get("required") is True
+
+
+def identifies(unpaid: Response, version: int) -> bool:
+    """Whether each payment for what ``unpaid`` offers in ``version`` carries an identifier, and may be answered twice."""
+    try:
+        offer = offer_in(unpaid, version)
+    except Malformed:
+        return False
+    return offer is not None and requires(offer)
 
 
 _USUAL = re.compile(r"\^\[(?:a-z|A-Z|0-9|_|-|\\w|\\d|\\-)+\](?:\+|\*|\{16,128\})\$")
