@@ -228,9 +228,10 @@ class Probe:
     def repeat(self, label: str, made: Made, *, raw: bool = False, **changes: Unpack[Changes]) -> Exchange:
         """Sends the endpoint's request with a payment that was made before, and keeps it as ``label``; ``raw`` as in ``ask``.
 
-        What is noted of the facilitator is what it was asked from now on.
+        What is noted of the facilitator is what it was asked beyond what is noted with earlier ones.
         """
-        before = len(self.purse.followed(made).calls)
+        earlier = (exchange.paid for exchange in self.kept.values())
+        before = sum(len(paid.calls) for paid in earlier if paid and paid.payer == made.note.payer)
         carried = Changes(headers={x402.PAYMENT[made.note.version]: made.value})
         exchange = self.ask(label, raw=raw, **_both(changes, carried))
         self.kept[label] = replace(exchange, paid=self.purse.followed(made, after=before))
