@@ -232,9 +232,11 @@ class Probe:
     ) -> Exchange:
         """Sends the endpoint's request with a payment that was made before, and keeps it as ``label``.
 
-        What is noted of the facilitator is what it was asked from now on; ``watched`` and ``raw`` as in ``pay``.
+        What is noted of the facilitator is what it was asked beyond what is noted with earlier ones; ``watched`` and
+        ``raw`` as in ``pay``.
         """
-        earlier = len(self.purse.followed(made).calls)
+        notes = (exchange.paid for exchange in self.kept.values())
+        earlier = sum(len(paid.calls) for paid in notes if paid and paid.payer == made.note.payer)
         carried = Changes(headers={x402.PAYMENT[made.note.version]: made.value})
         with self.purse.alone():
             before = self.witnessed() if watched else None
