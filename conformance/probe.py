@@ -144,15 +144,13 @@ class Probe:
             self.kept[label] = exchange
             return exchange
         self.made[label] = made
-        # Of one who paid before, what was asked about that is not told again.
-        earlier = len(self.purse.followed(made).calls) if order.payer else 0
         self.purse.instruct(made, order, self.wire.timeout)
         carried = carry(made.value) if carry else Changes(headers={x402.PAYMENT[order.version]: made.value})
         with self.purse.alone():
             before = self.witnessed() if watched else None
             exchange = self.ask(label, raw=raw, **_both(changes, carried))
             after = self.witnessed() if watched else None
-        self._watched(label, replace(exchange, paid=self.purse.followed(made, after=earlier)), before, after)
+        self._watched(label, replace(exchange, paid=self.purse.followed_on(made)), before, after)
         if carry is None and order == Order(version=order.version, way=order.way):
             self._doubt(label, order)
             self._look_whether_open(label, order)
@@ -232,17 +230,15 @@ class Probe:
     ) -> Exchange:
         """Sends the endpoint's request with a payment that was made before, and keeps it as ``label``.
 
-        What is noted of the facilitator is what it was asked beyond what is noted with earlier ones; ``watched`` and
-        ``raw`` as in ``pay``.
+        What is noted of the facilitator is what it was asked beyond what was known before; ``watched`` and ``raw`` as in
+        ``pay``.
         """
-        notes = (exchange.paid for exchange in self.kept.values())
-        earlier = sum(len(paid.calls) for paid in notes if paid and paid.payer == made.note.payer)
         carried = Changes(headers={x402.PAYMENT[made.note.version]: made.value})
         with self.purse.alone():
             before = self.witnessed() if watched else None
             exchange = self.ask(label, raw=raw, **_both(changes, carried))
             after = self.witnessed() if watched else None
-        self._watched(label, replace(exchange, paid=self.purse.followed(made, after=earlier)), before, after)
+        self._watched(label, replace(exchange, paid=self.purse.followed_on(made)), before, after)
         return self.kept[label]
 
     def pay_in_copies(self, label: str, order: Order, copies: Callable[[Made], Sequence[Copy]]) -> None:

@@ -258,13 +258,12 @@ def _do(probe: Probe, doing: _Doing, here: str) -> None:
 
 def _at_once(probe: Probe, doing: _Doing, made: Made) -> Iterator[Exchange]:
     """The copies, whole at the same moment. What the facilitator was asked from now on stands with the first of them."""
-    before = len(probe.purse.followed(made).calls)
     carried = Changes(**doing.changes)
     carried["headers"] = {x402.PAYMENT[made.note.version]: made.value}
     request = request_to(probe.profile, probe.endpoint, **carried)
     with probe.purse.alone():
         answered = probe.wire.send_at_once([request] * doing.copies, account=doing.place.endpoint.name)
-    notes = [probe.purse.followed(made, after=before)] + [made.note] * (doing.copies - 1)
+    notes = [probe.purse.followed_on(made)] + [made.note] * (doing.copies - 1)
     return (replace(exchange, paid=note) for exchange, note in zip(answered, notes, strict=True))
 
 

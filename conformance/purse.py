@@ -118,6 +118,8 @@ class Purse:
     broke: str = ""
     """Why the last payment was not made for want of money; empty as long as there was enough."""
     _minted: int = 0
+    _told: dict[str, int] = field(default_factory=dict)
+    """How many calls of the facilitator were told of each payer."""
     _spent: dict[str, int] = field(default_factory=dict)
     """In atomic units, by network and asset; where there are books, they know better."""
     _alone: bool = False
@@ -183,12 +185,20 @@ class Purse:
         if self._control:
             self._control.supported(fault(Kind.SUPPORTED, "no-kinds"))
 
-    def followed(self, made: Made, *, after: int = 0) -> Paid:
-        """What is known of ``made`` by now, without the first ``after`` calls about it."""
+    def followed(self, made: Made) -> Paid:
+        """What is known of ``made`` by now."""
+        return self._followed(made, 0)
+
+    def followed_on(self, made: Made) -> Paid:
+        """What is known of ``made`` beyond what was known when it was last asked for."""
+        return self._followed(made, self._told.get(made.note.payer, 0))
+
+    def _followed(self, made: Made, after: int) -> Paid:
         if self._control is None:
             return made.note
-        calls = self._control.calls(made.note.payer)[after:]
-        return replace(made.note, calls=tuple(self._call(call) for call in calls))
+        calls = self._control.calls(made.note.payer)
+        self._told[made.note.payer] = len(calls)
+        return replace(made.note, calls=tuple(self._call(call) for call in calls[after:]))
 
     def rewritten(self, made: Made, twins: tuple[str, ...], *, offer: x402.Offer | None = None) -> Made:
         """The good payment ``made`` in other bytes; around what was signed stands what ``offer`` asks for, if it is given.

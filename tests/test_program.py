@@ -180,7 +180,11 @@ def judged(server: Server, entry: PaidFault | PaidLegal, examples: int = 2) -> t
     return result, found
 
 
-@pytest.mark.parametrize("entry", [*FOUND, *REPLAYED], ids=lambda entry: entry.name)
+SEQUENCES = [entry for entry in REPLAYED if any(not rule.endswith(("-unaided", "run-once")) for rule in entry.red)]
+"""Without those whose facilitator knows better than they do."""
+
+
+@pytest.mark.parametrize("entry", [*FOUND, *SEQUENCES], ids=lambda entry: entry.name)
 def test_what_is_wrong_is_found_with_a_program_that_is_always_asked(server: Server, entry: PaidFault) -> None:
     """The shops of the table of replays, and those that it takes several steps to see through."""
     result, _ = judged(server, entry)
@@ -250,7 +254,7 @@ INAPPLICABLE = {
     "it settles nothing at all, as it charges nothing": "",
     "it settles 0, also where its handler fails": "",
     "whoever paid may come again, wherever, as its profile says": "an entitlement that the profile states",
-    "whoever comes with the same payment gets the same answer, as its offer says": (
+    "whoever comes with the same payment and the identifier that it asks for gets the same answer": (
         "the answer of before, under the extension payment-identifier"
     ),
 }

@@ -14,9 +14,11 @@ from serving import decoded
 from shop import Brought, Shop, shop
 
 from conformance import facilitator
+from conformance.checks.rewritten import CHOICES
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome
 from conformance.protocols.x402 import PAYMENT
+from conformance.protocols.x402.encoding import TWINS
 from conformance.replays import ANOTHER_HOST
 from conformance.report.document import to_json
 from conformance.report.review import review
@@ -203,6 +205,11 @@ def in_two_spellings(_: Brought, brought: Brought) -> bool:
     signed = authorization(brought.payment)
     nonce, payer = signed["nonce"], signed["from"]
     return bool(nonce != nonce.lower() and payer in {payer.lower(), "0x" + payer[2:].upper()})
+
+
+def test_every_twin_may_stand_in_a_composition() -> None:
+    """None is left out of what is drawn."""
+    assert {name for _, names in CHOICES for name in names} == {twin.name for twin in TWINS}
 
 
 @pytest.mark.parametrize("rule", ["x402.settlement.replayed-twin", "x402.settlement.replayed-twin-unaided"])

@@ -6,25 +6,37 @@ from conformance.checks import Drawn, check
 from conformance.checks.reuse import buys_nothing
 from conformance.evidence import Evidence
 from conformance.gather import unpaid
-from conformance.protocols.x402.encoding import TWINS, Layer
 from conformance.replays import AIDED, UNAIDED, Aid, composed, composing, replayed_in_other_bytes, settled_once
+
+__all__ = ["CHOICES"]
 
 _PAIRS = ("nonce-upper+high-s", "signature-upper+junk")
 """Of twins that a memory of payments may tell apart for different reasons."""
 
 
-_DOCUMENT, _JSON, _BASE64 = (tuple(twin.name for twin in TWINS if twin.layer is layer) for layer in Layer)
+CHOICES: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (1, ("key-order",)),
+    (1, ("nonce-upper",)),
+    (1, ("payer-lower", "payer-upper", "checksummed")),
+    (1, ("payee-lower",)),
+    (1, ("signature-upper",)),
+    (3, ("high-s",)),
+    (4, ("low-v", "compact")),
+    (4, ("unknown-member",)),
+    (4, ("unknown-signed-member",)),
+    (6, ("white-space", "escapes", "duplicate-members")),
+    (12, ("url-safe", "unpadded", "junk", "space", "folded")),
+    (24, ("junk", "space", "folded")),
+)
+"""Twins of which one excludes the other, and how often none of them is drawn for each time that one of them is.
+
+What most servers read as it is stands in most of them: one that is not read would hide all that stand beside it.
+"""
 
 
 def _compositions() -> st.SearchStrategy[str]:
-    """Two twins or more, joined by +: several of the document, which most servers read alike, and few of its bytes.
-
-    Each is drawn or not by itself, so that each that is not needed can be left out by itself.
-    """
-    several = tuple(st.sampled_from(("", "", name)) for name in _DOCUMENT)
-    # The JSON can be written in one way only.
-    one, other = (st.sampled_from(("",) * len(names) + names) for names in (_JSON, _BASE64))
-    drawn = st.tuples(*several, one, other, st.sampled_from(("",) * 20 + _BASE64))
+    """Two twins or more, joined by +, each drawn or not by itself, so that each that is not needed can be left out."""
+    drawn = st.tuples(*(st.sampled_from(("",) * none + names) for none, names in CHOICES))
     return drawn.map(lambda names: [*dict.fromkeys(filter(None, names))]).filter(lambda n: len(n) > 1).map("+".join)
 
 
