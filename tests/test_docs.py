@@ -29,7 +29,7 @@ ROOMS = (
     ("fields", "protocols"),
     ("page", "members", "facts", "family", "recorded"),
     ("facilitator",),
-    ("purse", "probe", "gather", "attempts", "occasions", "replays", "instances"),
+    ("purse", "probe", "gather", "attempts", "occasions", "replays", "retries", "instances"),
     ("sandbox",),
     ("checks",),
     ("run",),
