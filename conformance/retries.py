@@ -12,6 +12,7 @@ from conformance.paid import NOTHING
 from conformance.probe import Changes, Probe, request_to
 from conformance.profile import Entitlement
 from conformance.protocols import x402
+from conformance.protocols.x402.payment import Flow
 from conformance.purse import Made, Order, Unpayable
 from conformance.wire import Turn
 
@@ -31,6 +32,7 @@ __all__ = [
     "REFUSED",
     "RETRY",
     "SLOW",
+    "UNAIDED",
     "failed_and_retried",
     "lost_and_retried",
     "retried",
@@ -48,6 +50,8 @@ LOST = ("settle/settled-then-drops", "settle/settled-then-hangs")
 PENDING = ("settle/pending", "settle/pending, once")
 LEFT = ("left at once", "left while it is settled")
 """Requests whose client hangs up, by when."""
+UNAIDED = ", unaided"
+"""What is put behind the name of a payment whose facilitator says yes however often it is asked."""
 
 AGAIN, MORE = ", again", ", once more"
 """What is put behind the name of a payment when it comes for the second and for the third time."""
@@ -75,6 +79,7 @@ _ASKED = 1.0
 _QUIET = 0.3
 """Seconds of silence after which a target is done with a request that nobody waits for."""
 _POLL = 0.02
+_FORGETS = ("verify/forgets", "settle/forgets")
 
 
 def retried(probe: Probe) -> None:
@@ -91,7 +96,8 @@ def _all_retried(probe: Probe, version: int) -> None:
     slow = Order(version=version, faults=("settle/slow",), delay=_SETTLES)
     # It is settled while the others have their turn.
     _leave(probe, settling, slow, lambda made: _until_settles(probe, made), reset=True)
-    _leave(probe, at_once, Order(version=version), lambda _: None)
+    _leave(probe, at_once, Order(version=version), _at_once)
+    _leave(probe, at_once + UNAIDED, Order(version=version, faults=_FORGETS), _at_once)
     for name in (*REFUSED, LOST[0], *PENDING):
         here = label(version, RETRY, name)
         fault = name.removesuffix(_ONCE)
@@ -101,6 +107,12 @@ def _all_retried(probe: Probe, version: int) -> None:
     for here in (at_once, settling):
         _until_done(probe, here)
         _twice_more(probe, here)
+    _until_done(probe, at_once + UNAIDED)
+    _once_more(probe, at_once + UNAIDED)
+
+
+def _at_once(_: Made) -> None:
+    """Waits for nothing."""
 
 
 def lost_and_retried(probe: Probe) -> None:
@@ -114,9 +126,16 @@ def lost_and_retried(probe: Probe) -> None:
 def failed_and_retried(probe: Probe) -> None:
     """The payments for a request whose handler failed, each sent twice more for one whose handler does not fail."""
     probe.gather(failing)
-    if _once(probe):
-        for version in versions(probe):
-            _twice_more(probe, label(version, "failing", BOOM))
+    if not _once(probe):
+        return
+    how = variation(probe.endpoint.failing if probe.endpoint else None)
+    for version in versions(probe):
+        here = label(version, "failing", BOOM)
+        _twice_more(probe, here)
+        # Only what is settled first is charged for a failure.
+        if (made := probe.made.get(here)) and made.note.flow != Flow.AUTHORIZATION:
+            probe.pay(here + UNAIDED, Order(version=version, faults=_FORGETS), **how)
+            _once_more(probe, here + UNAIDED)
 
 
 def while_slow(probe: Probe) -> None:
@@ -159,10 +178,10 @@ def _count_runs(probe: Probe, orders: Mapping[str, Order], before: int | None) -
         _note(probe, here, (before, after))
         if after - before > most:
             alone, rest = (label(order.version, IN_FLIGHT, name) for name in (ALONE, AT_REST))
+            probe.rest(rest, probe.kept[here])
             begins = probe.witnessed()
             _sent(probe, _slow_turns(probe, alone, order))
             ends = probe.witnessed()
-            probe.rest(rest, probe.kept[alone])
             if begins is not None and ends is not None:
                 _note(probe, alone, (begins, ends))
 
@@ -246,9 +265,22 @@ def _twice_more(probe: Probe, here: str) -> None:
     if first is None or first.paid is None or made is None:
         return
     probe.purse.forgive(made)
-    # Each time is noted with what was asked since the time before: nothing is asked that is not noted.
-    before = len(first.paid.calls)
-    for more in (AGAIN, MORE):
+    _sent_again(probe, here, made, len(first.paid.calls), AGAIN, MORE)
+
+
+def _once_more(probe: Probe, here: str) -> None:
+    """Sends the payment of ``here`` one more time, to a facilitator that does about it what it did before."""
+    first, made = probe.kept.get(here), probe.made.get(here)
+    if first and first.paid and made:
+        _sent_again(probe, here, made, len(first.paid.calls), AGAIN)
+
+
+def _sent_again(probe: Probe, here: str, made: Made, before: int, *times: str) -> None:
+    """Sends a payment as often as there are ``times``, each noted with what was asked since the time before.
+
+    So nothing is asked that is not noted; ``before`` are the calls that are noted already.
+    """
+    for more in times:
         exchange = probe.ask(here + more, headers={x402.PAYMENT[made.note.version]: made.value})
         paid = probe.purse.followed(made, after=before)
         probe.kept[here + more] = replace(exchange, paid=paid)

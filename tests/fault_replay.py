@@ -142,6 +142,8 @@ REPLAYED: tuple[PaidFault, ...] = (
         "x402.settlement.replayed-twin",
         "x402.settlement.replay-for-another-request",
         "x402.settlement.concurrent-use",
+        *(f"x402.settlement.{name}" for name in ("lost-answer", "pending-again", "refused-again", "hung-up")),
+        "x402.settlement.charged-failure-retry",
         opens=_seen(),
     ),
     fault(
@@ -149,6 +151,7 @@ REPLAYED: tuple[PaidFault, ...] = (
         "x402.settlement.sequential-replay",
         "x402.settlement.replayed-twin",
         "x402.settlement.replay-for-another-request",
+        "x402.settlement.hung-up",
         **_but_the_last(),
     ),
     fault(

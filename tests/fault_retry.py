@@ -6,7 +6,7 @@ from typing import Any
 
 from careless import authorization
 from fault_replay import forgetful
-from paid_fault import PaidFault, fault
+from paid_fault import EVERY, PaidFault, fault
 from serving import Answer
 from settling import answers, hears, receipts, served, silenced, withheld
 from shop import Brought, Change, Told
@@ -176,6 +176,13 @@ RETRIED: tuple[PaidFault, ...] = (
         **owing(answer=lambda answer: answer.status == 0, left=True),
         cancels=True,
         slow=True,
+    ),
+    fault(
+        "it leaves it to its facilitator to know what was used",
+        "x402.settlement.hung-up-unaided",
+        "x402.settlement.charged-failure-unaided",
+        **forgetful(),
+        goods=EVERY,
     ),
     fault(
         "whoever asks for what is being made gets it, too",

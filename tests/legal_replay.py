@@ -3,7 +3,7 @@
 from typing import Any
 
 from careless import authorization, extended, spoilt
-from fault_replay import forgetful, returning
+from fault_replay import returning
 from paid_fault import PaidLegal, legal
 from serving import Answer
 from settling import both, served
@@ -52,7 +52,6 @@ LEGAL_REPLAY: tuple[PaidLegal, ...] = (
         "x402.settlement.sequential-replay: 400, 402 or 409",
         change=_in_conflict(),
     ),
-    legal("it leaves it to its facilitator to know what was used", **forgetful()),
     legal(
         "whoever paid may come again, wherever, as its profile says",
         *(f"x402.settlement.{name}: an entitlement that the profile states" for name in (*_ONCE, "replay-elsewhere")),

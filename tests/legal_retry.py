@@ -14,6 +14,7 @@ __all__ = ["LEGAL_RETRY"]
 _ANY = ("/weather",)
 _UPFRONT = ("/satellite",)
 _LEFT = ("hung-up", "hung-up-meanwhile")
+_FAILED = ("charged-failure-retry", "charged-failure-unaided")
 _BUSY = (409, 425, 503, 402)
 
 
@@ -63,6 +64,7 @@ LEGAL_RETRY: tuple[PaidLegal, ...] = (
     legal(
         "what nobody waited for is handed over when its buyer comes again, once",
         *(f"x402.settlement.{name}: one answer, for the charge of before" for name in _LEFT),
+        "x402.settlement.hung-up-unaided: the answer that nobody waited for",
         **owing(answer=served, left=True, once=True),
         slow=True,
     ),
@@ -87,14 +89,14 @@ LEGAL_RETRY: tuple[PaidLegal, ...] = (
         "it takes the requests with one payment one after another",
         "x402.settlement.in-flight: a second request that waits for the first",
         "x402.order.in-flight-runs-once: a second request that waits for the first",
-        "x402.settlement.charged-failure-retry: a refusal",
+        *(f"x402.settlement.{name}: a refusal" for name in (*_FAILED, "hung-up-unaided")),
         queues=True,
         goods=_UPFRONT,
         slow=True,
     ),
     legal(
         "whoever was charged for a failure may try once more",
-        "x402.settlement.charged-failure-retry: one answer, for the charge of before",
+        *(f"x402.settlement.{name}: one answer, for the charge of before" for name in _FAILED),
         **owing(answer=lambda answer: answer.status == 500, once=True),
         goods=_UPFRONT,
     ),
