@@ -102,6 +102,11 @@ def _begun_again() -> dict[str, Any]:
 def _taken_twice() -> dict[str, Any]:
     """A shop to which a payment that is used is a good one, if it was pending once."""
     pending: set[str] = set()
+    seams = forgetful()
+
+    def rewrite(brought: Brought) -> Brought:
+        again: Brought = seams["rewrite"](brought) if nonce_of(brought) in pending else brought
+        return again
 
     def was_pending(told: Told) -> bool:
         nonce = told.nonce.partition("#")[0]
@@ -109,7 +114,7 @@ def _taken_twice() -> dict[str, Any]:
             pending.add(nonce)
         return nonce in pending and _reason(told) == Reason.USED
 
-    return {**forgetful(), "hears": hears(was_pending, "settle")}
+    return {**seams, "rewrite": rewrite, "hears": hears(was_pending, "settle")}
 
 
 def _reworded() -> Callable[[str, dict[str, Any]], dict[str, Any]]:
