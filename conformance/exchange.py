@@ -138,7 +138,10 @@ class Failure:
     """Why there is no readable answer."""
 
     kind: str
-    """refused, timeout, closed, tls, protocol, header-limit, body-limit, coding, rate-limited, budget, unpayable, down."""
+    """refused, timeout, closed, tls, protocol, header-limit, body-limit, coding, rate-limited, budget, unpayable, down.
+
+    Also hung-up: we did not wait for the answer.
+    """
     detail: str
 
 

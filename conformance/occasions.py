@@ -23,7 +23,6 @@ __all__ = [
     "overridden",
     "pairs",
     "promptly",
-    "slow_and_brief",
     "variation",
     "watched",
 ]
@@ -80,18 +79,6 @@ def failing(probe: Probe) -> None:
         probe.pay(label(version, "failing", GOOD), Order(version=version))
         how = variation(probe.endpoint.failing if probe.endpoint else None)
         probe.pay(label(version, "failing", "boom"), Order(version=version), **how)
-
-
-def slow_and_brief(probe: Probe) -> None:
-    """A payment that is valid for as long as it takes to settle at once, for a request whose handler is slow."""
-    how = variation(probe.endpoint.slow if probe.endpoint else None)
-    for version in versions(probe):
-        probe.pay(label(version, "brief", GOOD), Order(version=version))
-        probe.pay(label(version, "brief", "slow"), Order(version=version, holds=_BRIEF), **how)
-
-
-_BRIEF = 7
-"""Seconds: one more than a facilitator needs to settle, less than that once a handler took two."""
 
 
 def after_paid(probe: Probe) -> None:

@@ -212,6 +212,7 @@ class Probe:
             except Unpayable:
                 self.pay(label, order)
                 continue
+            self.made[label] = made[label]
             self.purse.instruct(made[label], order, self.wire.timeout)
         if not made:
             return

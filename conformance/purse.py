@@ -180,6 +180,11 @@ class Purse:
         if order.balance is not None:
             self._control.set_balance(made.note.network, made.note.asset, made.note.payer, order.balance)
 
+    def forgive(self, made: Made) -> None:
+        """Makes the facilitator honest about ``made`` from now on."""
+        if self._control:
+            self._control.script(made.note.payer)
+
     def unlist(self) -> None:
         """Makes the facilitator list no kinds any more, for everybody."""
         if self._control:

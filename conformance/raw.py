@@ -2,16 +2,18 @@
 
 import contextlib
 import selectors
+import socket
 import ssl
+import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from conformance._raw_answer import RawAnswer, RawFailure, Reader
 from conformance._raw_stream import Address, Stream, connect, words
 
-__all__ = ["Address", "RawAnswer", "RawFailure", "Volley", "ask", "volley"]
+__all__ = ["Address", "RawAnswer", "RawFailure", "Volley", "ask", "hang_up", "volley"]
 
 _COPIES = 128
 _OPENERS = 16
@@ -63,6 +65,37 @@ def ask(
         line = _Line(stream=stream, reader=reader, deadline=deadline, linger=linger, queue=queue)
         _converse([line])
     return reader.result(line.started)
+
+
+def hang_up(
+    address: Address,
+    request: bytes,
+    *,
+    stay: Callable[[], object],
+    timeout: float,
+    reset: bool = False,
+    context: ssl.SSLContext | None = None,
+) -> RawFailure | None:
+    """Send `request` whole on a connection of its own, call `stay`, and close without having read anything.
+
+    With `reset` the connection is reset, else it is closed in order. `timeout`, in seconds, does not bound `stay`. A
+    failure is one to send; None when the request left.
+    """
+    deadline = time.monotonic() + timeout
+    stream = connect(address, _context(address, context), deadline)
+    if isinstance(stream, RawFailure):
+        return stream
+    with stream.sock:
+        try:
+            stream.sock.settimeout(max(0.001, deadline - time.monotonic()))
+            stream.sock.sendall(stream.seal(request))
+        except OSError as error:
+            told = f"The connection broke before the request was sent: {words(error)}."
+            return RawFailure(kind="closed", detail=told)
+        stay()
+        if reset:
+            stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return None
 
 
 def volley(

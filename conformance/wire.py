@@ -21,7 +21,7 @@ from conformance.exchange import Exchange, Failure, Request, Response
 from conformance.redaction import Redactor, disarmed
 from conformance.transport import BoundedTransport
 
-__all__ = ["Limits", "Wire"]
+__all__ = ["Limits", "Turn", "Wire"]
 
 _Result = tuple[Response | None, Failure | None, float | None]
 """An answer, or why there is none, and at what moment its content began."""
@@ -45,6 +45,17 @@ class Limits(Protocol):
     @property
     def max_body(self) -> int:
         """Bytes of one answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A request among others that are sent at the same time."""
+
+    request: Request
+    after: float = 0.0
+    """Seconds by which it is later than the first."""
+    stay: Callable[[], object] | None = None
+    """What we wait for before we hang up on it; None where its answer is read."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,17 +101,35 @@ class Wire:
 
     def send_together(self, requests: Sequence[Request], *, account: str = "") -> tuple[Exchange, ...]:
         """Sends ``requests`` at the same time, each as ``send_raw`` does, and returns when all are answered."""
-        refused = [self._refusal(request, account) for request in requests]
-        self._asked[account] = self._asked.get(account, 0) + len(requests)
-        with ThreadPoolExecutor(len(requests)) as pool:
+        return self.send_in_turn([Turn(request=request) for request in requests], account=account)
+
+    def send_in_turn(self, turns: Sequence[Turn], *, account: str = "") -> tuple[Exchange, ...]:
+        """Sends each of ``turns`` in its time, all on connections of their own, and returns when all are over."""
+        refused = [self._refusal(turn.request, account) for turn in turns]
+        self._asked[account] = self._asked.get(account, 0) + len(turns)
+        with ThreadPoolExecutor(len(turns)) as pool:
             asked = [
-                pool.submit(self._once_raw, request) if refusal is None else None
-                for request, refusal in zip(requests, refused, strict=True)
+                pool.submit(self._in_turn, turn) if refusal is None else None
+                for turn, refusal in zip(turns, refused, strict=True)
             ]
             return tuple(
-                self._recorded(turn.result() if turn else Exchange(request=request, failure=refusal, at=self._now()))
-                for request, refusal, turn in zip(requests, refused, asked, strict=True)
+                self._recorded(
+                    going.result() if going else Exchange(request=turn.request, failure=refusal, at=self._now())
+                )
+                for turn, refusal, going in zip(turns, refused, asked, strict=True)
             )
+
+    def hang_up(
+        self, request: Request, *, stay: Callable[[], object], reset: bool = False, account: str = ""
+    ) -> Exchange:
+        """Sends ``request`` whole, calls ``stay``, and hangs up without having read anything: the failure hung-up.
+
+        With ``reset`` the connection is reset, else it is closed in order.
+        """
+        if refusal := self._refusal(request, account):
+            return self._recorded(Exchange(request=request, failure=refusal, at=self._now()))
+        self._asked[account] = self._asked.get(account, 0) + 1
+        return self._recorded(self._timed(request, lambda: self._leave(request, stay, reset=reset)))
 
     def send_at_once(self, requests: Sequence[Request], *, account: str = "") -> tuple[Exchange, ...]:
         """Sends ``requests`` to one place so that all are whole there at the same moment, each as ``send_raw`` does.
@@ -223,6 +252,25 @@ class Wire:
 
     def _once(self, request: Request) -> Exchange:
         return self._timed(request, lambda: self._read(request))
+
+    def _in_turn(self, turn: Turn) -> Exchange:
+        time.sleep(turn.after)
+        if (stay := turn.stay) is None:
+            return self._once_raw(turn.request)
+        return self._timed(turn.request, lambda: self._leave(turn.request, stay))
+
+    def _leave(self, request: Request, stay: Callable[[], object], *, reset: bool = False) -> _Result:
+        parts = urlsplit(request.url)
+        failed = raw.hang_up(
+            raw.Address.of(f"{parts.scheme}://{parts.netloc}"),
+            request.message(),
+            stay=stay,
+            timeout=self.timeout,
+            reset=reset,
+        )
+        if failed:
+            return None, Failure(kind=failed.kind, detail=failed.detail), None
+        return None, Failure(kind="hung-up", detail="we hung up before the answer, as we meant to"), None
 
     def _once_raw(self, request: Request) -> Exchange:
         return self._timed(request, lambda: self._read_raw(request))

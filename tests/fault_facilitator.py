@@ -174,6 +174,7 @@ FACILITATOR: tuple[PaidFault, ...] = (
     fault(
         "it says that the payment is bad when the facilitator is out of order",
         "x402.settlement.not-the-payers-fault",
+        "x402.settlement.unknown-outcome",
         change=answers(lambda answer: answer.status == 503, lambda answer: setattr(answer, "status", 402)),
         goods=_V1,
     ),

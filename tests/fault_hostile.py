@@ -193,6 +193,8 @@ HOSTILE: tuple[PaidFault, ...] = (
             *(f"x402.guard.{name}" for name in _REFUSED),
             "x402.settlement.concurrent-use",
             "x402.settlement.concurrent-use-unaided",
+            "x402.settlement.refused-again",
+            "x402.settlement.charged-failure-retry",
             "x402.settlement.facilitator-without-verdict",
             "x402.settlement.pending",
             "x402.settlement.replay-for-another-request",

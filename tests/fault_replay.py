@@ -192,6 +192,8 @@ REPLAYED: tuple[PaidFault, ...] = (
         "it asks nobody about a good payment that it has seen before",
         *_twice("sequential-replay", "replayed-twin", "replay-for-another-request", "concurrent-use"),
         "x402.order.copies-run-once",
+        *(f"x402.settlement.{name}" for name in ("lost-answer", "pending-again", "refused-again", "hung-up")),
+        "x402.settlement.charged-failure-retry",
         opens=_seen(),
     ),
     fault(
@@ -204,6 +206,7 @@ REPLAYED: tuple[PaidFault, ...] = (
     fault(
         "the last payment is the only one that it knows to be used",
         *_twice("sequential-replay", "replayed-twin", "replay-for-another-request"),
+        "x402.settlement.hung-up",
         **_but_the_last(),
     ),
     fault(

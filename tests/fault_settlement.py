@@ -6,6 +6,7 @@ from typing import Any
 
 from fault_facilitator import FACILITATOR
 from fault_replay import REPLAYED
+from fault_retry import RETRIED
 from paid_fault import PaidFault, fault
 from serving import Answer
 from settling import RECEIPTS, adds, answers, both, hears, receipts, served, silenced, upto, withheld
@@ -129,6 +130,7 @@ def _leaky(answer: Answer) -> None:
 SETTLEMENT: tuple[PaidFault, ...] = (
     *FACILITATOR,
     *REPLAYED,
+    *RETRIED,
     fault(
         "a redirect is no success to it, and is handed over unsettled",
         "x402.settlement.served-is-settled",
@@ -194,6 +196,7 @@ SETTLEMENT: tuple[PaidFault, ...] = (
     fault(
         "a settlement that fails has no receipt",
         "x402.settlement.failure-receipt",
+        "x402.settlement.unknown-outcome",
         change=answers(withheld, silenced),
         goods=_ANY,
     ),

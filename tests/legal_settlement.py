@@ -8,8 +8,9 @@ from typing import Any
 from fault_facilitator import hung
 from fault_order import offering, taken_as
 from legal_replay import LEGAL_REPLAY
+from legal_retry import LEGAL_RETRY
 from paid_fault import PaidLegal, legal
-from serving import Answer
+from serving import Answer, coded
 from settling import answers, both, hears, receipts, served, upto, withheld
 from shop import Brought, Told
 from variant import endpoints
@@ -61,12 +62,14 @@ def _richer(receipt: dict[str, Any]) -> None:
 
 
 def _given_up() -> dict[str, Any]:
-    """A shop that has a status of its own for a facilitator that says nothing."""
+    """A shop that has a status of its own for a facilitator that says nothing, and a receipt."""
     asks, told, never = hung()
+    receipt = {"success": False, "errorReason": "unexpected_settle_error", "transaction": "", "network": "base-sepolia"}
 
     def change(brought: Brought, answer: Answer) -> None:
         if answer.status == 503 and never(brought):
             answer.status = 402
+            answer.set("X-PAYMENT-RESPONSE", coded(receipt))
 
     return {"asks": asks, "hears": told, "change": change}
 
@@ -191,6 +194,7 @@ def _turned_away() -> dict[str, Any]:
 
 LEGAL_SETTLEMENT: tuple[PaidLegal, ...] = (
     *LEGAL_REPLAY,
+    *LEGAL_RETRY,
     legal(
         "what fails after it was paid upfront is a 424, with a receipt and a second try",
         "x402.settlement.charged-failure-receipt: any status of the failure",
@@ -249,12 +253,13 @@ LEGAL_SETTLEMENT: tuple[PaidLegal, ...] = (
     ),
     legal(
         "its answer has a server error in turn when the facilitator is out of order",
-        *(f"x402.settlement.{name}: 500, 502, 503 or 504" for name in _OUT_OF_ORDER),
+        *(f"x402.settlement.{name}: 500, 502, 503 or 504" for name in (*_OUT_OF_ORDER, "unknown-outcome")),
         change=_in_turn(),
     ),
     legal(
         "it has a status of its own for a facilitator that says nothing",
         "x402.settlement.answers-in-time: any status when the time is over",
+        "x402.settlement.unknown-outcome: 402 with a receipt that says no",
         **_given_up(),
         goods=_V1,
     ),
@@ -285,11 +290,17 @@ LEGAL_SETTLEMENT: tuple[PaidLegal, ...] = (
         "it settles once more what is pending",
         "x402.settlement.pending: content after a second settle of the same payment that succeeds",
         "x402.settlement.settles-once: a second settle after settlement_pending",
+        "x402.settlement.pending-again: one answer, once it is settled",
+        "x402.settlement.same-settle: a few settles, one after another",
         again=_again_when_pending,
     ),
     legal(
         "what is pending is accepted for later, or refused for now",
         "x402.settlement.pending: 402, 202 or 503 without content",
+        "x402.settlement.pending-again: a refusal",
+        "x402.settlement.pending-transaction: an answer without a receipt",
+        "x402.settlement.unknown-outcome: 202 for what is pending",
+        "x402.settlement.same-settle: no second settle",
         change=_postponed,
     ),
     legal("it settles once more whatever did not settle", again=_again_when_not_settled),

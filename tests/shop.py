@@ -28,9 +28,11 @@ _FIELDS = {"x-payment": 1, "payment-signature": 2}
 _FREE = {"/stats", "/health"}
 _HEAD = [("Content-Type", "application/json"), ("Cache-Control", "private, no-store")]
 _PATIENCE = 1.0
+_MOMENT = 0.02
+"""Seconds in which a shop finds out whether somebody is still there."""
 _SEAMS = (
     *("opens", "rewrite", "change", "asks", "hears", "runs", "streams", "verifies"),
-    *("again", "eager", "lazy", "serial", "waits", "patience", "beside", "cuts"),
+    *("again", "eager", "lazy", "serial", "waits", "patience", "beside", "cuts", "left", "cancels", "queues"),
 )
 """Members of Shop that make it another one."""
 
@@ -171,6 +173,12 @@ class Shop:
     """Asks for a verification before each settlement, too; its no is a no."""
     beside: Beside | None = None
     cuts: Cuts | None = None
+    left: Change | None = None
+    """What it makes of an answer that nobody waited for, of status 0 where it came to none."""
+    cancels: bool | None = None
+    """It ends what it does for a buyer who hangs up."""
+    queues: bool | None = None
+    """It takes the requests with one payment one after another."""
     trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     settled: list[dict[str, Any]] = field(default_factory=list)
     """The receipts that the facilitator gave, in their order."""
@@ -179,6 +187,7 @@ class Shop:
     _early: dict[str, Told] = field(default_factory=dict)
     _later: set[asyncio.Task[None]] = field(default_factory=set)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     def begin(self, **flaws: Any) -> None:
         """Makes it another shop."""
@@ -194,6 +203,7 @@ class Shop:
         if scope["path"].startswith(_FORWARD):
             await self._forward(scope, receive, send)
             return
+        hangs_up = receive
         content, receive = await _content(receive)
         came = brought = replace(_brought(scope), body=content)
         if self.cuts and self.cuts(brought):
@@ -210,7 +220,14 @@ class Shop:
             await self._stream(scope, brought, receive, send)
             return
         opens = bool(self.opens and not free and self.opens(brought))
-        answer = await self._answered(scope, brought, receive, opens=opens)
+        asked = asyncio.create_task(self._answered(scope, brought, receive, opens=opens))
+        if self.cancels and brought.value and await _gone(hangs_up, asked):
+            if self.left:
+                self.left(brought, Answer(status=0, headers=[], body=b""))
+            return
+        answer = await asked
+        if self.left and brought.value and await _gone(hangs_up, asyncio.create_task(asyncio.sleep(_MOMENT))):
+            self.left(brought, answer)
         if self.runs and not free and self.runs(brought, answer):
             await self._answered(scope, brought, receive, opens=True)
         if self.beside and answer.status == 200 and (other := self.beside(came)):
@@ -241,9 +258,16 @@ class Shop:
         query = brought.query.encode("latin-1")
         raw = _fields((*brought.headers, *account))
         asked = {**scope, "headers": raw, "query_string": query, "path": brought.path}
-        async with self._turn if self.serial and brought.value else contextlib.nullcontext():
+        async with self._queue(brought):
             await self.inner(asked, receive, keep)
         return answer
+
+    def _queue(self, brought: Brought) -> contextlib.AbstractAsyncContextManager[Any]:
+        if brought.value and self.serial:
+            return self._turn
+        if brought.value and self.queues:
+            return self._turns.setdefault(_nonce(brought.payment), asyncio.Lock())
+        return contextlib.nullcontext()
 
     async def _stream(self, scope: MutableMapping[str, Any], brought: Brought, receive: Any, send: Any) -> None:
         """Answers in two pieces."""
@@ -319,7 +343,8 @@ class Shop:
         """What the facilitator answers, wherever the shop asks it again."""
         answers = [await self._once(kind, kind, asked, sent)]
         while self.again and (path := self.again(answers)):
-            answers.append(await self._once(kind, path, asked, sent))
+            more = self.asks(kind, asked) if self.asks else asked
+            answers.append(await self._once(kind, path, asked, more or sent))
         return next((one for one in answers if one.good), answers[-1])
 
     async def _once(self, kind: str, path: str, asked: dict[str, Any], sent: dict[str, Any]) -> Told:
@@ -338,6 +363,15 @@ class Shop:
     async def _settle_later(self, asked: dict[str, Any], delay: float) -> None:
         await asyncio.sleep(delay)
         await self._once("settle", "settle", asked, asked)
+
+
+async def _gone(receive: Any, work: asyncio.Task[Any]) -> bool:
+    """Whether the client hung up before ``work`` was done, which is then cancelled."""
+    gone = asyncio.create_task(receive())
+    await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
+    left = gone.done() and not work.done()
+    (work if left else gone).cancel()
+    return left
 
 
 async def _content(receive: Any) -> tuple[bytes, Any]:

@@ -37,6 +37,7 @@ ROOMS = (
         "occasions",
         "replays",
         "volleys",
+        "retries",
         "programs",
         "identifiers",
         "instances",

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from conformance.raw import Address, RawAnswer, RawFailure, Volley, ask, volley
+from conformance.raw import Address, RawAnswer, RawFailure, Volley, ask, hang_up, volley
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -472,6 +472,42 @@ def test_a_handshake_that_hangs_is_a_timeout(client_context: ssl.SSLContext) -> 
         address = Address(host=server.host, port=server.port, tls=True)
         got = ask(address, GET, method="GET", timeout=0.3, max_body=LIMIT, context=client_context)
     assert failure(got).kind == "timeout"
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("secure", [False, True])
+def test_who_hangs_up_has_sent_it_all(
+    reset: bool, secure: bool, server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    """The request arrives whole, and the connection ends when and how it is said; within TLS nobody sees how."""
+    received: list[bytes] = []
+    ends: list[str] = []
+    arrived = threading.Event()
+
+    def talk(conn: socket.socket) -> None:
+        received.append(heard(conn))
+        arrived.set()
+        try:
+            ends.append("closed" if not conn.recv(1) else "talks")
+        except ConnectionResetError:
+            ends.append("reset")
+
+    with peer(talk, server_context if secure else None) as server:
+        context = client_context if secure else None
+        assert hang_up(server, GET, stay=lambda: arrived.wait(5), timeout=5, reset=reset, context=context) is None
+    assert received == [GET]
+    assert secure or ends == ["reset" if reset else "closed"]
+
+
+def test_who_cannot_send_does_not_stay() -> None:
+    """Without a server nothing is waited for, and the failure says why."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+    stayed: list[bool] = []
+    got = hang_up(Address(host=host, port=port, tls=False), GET, stay=lambda: stayed.append(True), timeout=5)
+    assert got
+    assert got.kind == "refused"
+    assert stayed == []
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ from vices import (
 from conformance.exchange import Request
 from conformance.profile import Limits
 from conformance.redaction import Redactor
-from conformance.wire import Wire
+from conformance.wire import Turn, Wire
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 AGENT = (("User-Agent", "tests"),)
@@ -626,3 +626,30 @@ def test_each_of_what_is_sent_at_once_may_fail_by_itself() -> None:
         assert [e.failure and e.failure.kind for e in w.send_at_once([get(served)] * 2)] == ["refused"] * 2
     with vicious(hangs) as served, wire(served, timeout=0.5) as w:
         assert [e.failure and e.failure.kind for e in w.send_at_once([get(served)] * 2)] == ["timeout"] * 2
+
+
+def test_a_request_that_is_hung_up_on_is_no_answer_and_counts() -> None:
+    """It arrives, its exchange says that we did not wait, and it is one of those that an endpoint may be asked."""
+    with vicious(hangs) as served, wire(served, max_requests=1) as w:
+        exchange = w.hang_up(get(served, "/weather"), stay=lambda: time.sleep(0.1), account="weather")
+        assert exchange.failure
+        assert (exchange.response, exchange.failure.kind) == (None, "hung-up")
+        assert 0.1 <= exchange.took < 5
+        refused = w.hang_up(get(served, "/weather"), stay=lambda: None, account="weather")
+        assert refused.failure
+        assert refused.failure.kind == "budget"
+
+
+def test_turns_are_taken_in_their_time() -> None:
+    """One is later than the others, one is hung up on, and each stands in its place."""
+    with answering(OK) as served, wire(served) as w:
+        turns = [
+            Turn(request=get(served, "/late"), after=0.3),
+            Turn(request=get(served, "/left"), stay=lambda: time.sleep(0.1)),
+            Turn(request=get(served, "/now")),
+        ]
+        late, left, now = w.send_in_turn(turns)
+    assert late.at >= now.at + 0.2
+    assert [exchange.response and exchange.response.body for exchange in (late, left, now)] == [b"ok", None, b"ok"]
+    assert left.failure
+    assert left.failure.kind == "hung-up"

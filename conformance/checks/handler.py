@@ -14,10 +14,11 @@ from conformance.checks.receipt import receipt_of
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import unpaid
-from conformance.occasions import failing, slow_and_brief
+from conformance.occasions import failing
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.paid import Paid
 from conformance.protocols.x402.receipt import RECEIPT
+from conformance.retries import while_slow
 
 
 @check("x402.settlement.failed-handler", unpaid, failing)
@@ -79,7 +80,7 @@ def test_charged_failure_receipt(evidence: Evidence) -> None:
                 )
 
 
-@check("x402.settlement.expired-meanwhile", unpaid, slow_and_brief)
+@check("x402.settlement.expired-meanwhile", unpaid, while_slow)
 def test_expired_meanwhile(evidence: Evidence) -> None:
     for version, name, exchange in attempts(evidence, "brief"):
         here, paid = label(version, "brief", name), paid_for(exchange)
