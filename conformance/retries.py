@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from conformance.attempts import GOOD, drop_unpayable, label, versions
@@ -33,9 +33,14 @@ __all__ = [
     "RETRY",
     "SLOW",
     "UNAIDED",
+    "Retried",
     "failed_and_retried",
+    "left",
+    "lost",
     "lost_and_retried",
-    "retried",
+    "pending",
+    "refused",
+    "retry_control",
     "while_slow",
 ]
 
@@ -72,7 +77,7 @@ _AT_WORK = 1.0
 """Seconds: what is answered sooner was refused, and not made."""
 _LATER = 0.4
 """Seconds after which a handler that takes two is at work for sure."""
-_SETTLES = 0.3
+_SETTLES = 0.2
 """Seconds that a settlement takes while we hang up."""
 _ASKED = 1.0
 """Seconds for which we wait at most that the facilitator is asked to settle, before we hang up."""
@@ -82,33 +87,64 @@ _POLL = 0.02
 _FORGETS = ("verify/forgets", "settle/forgets")
 
 
-def retried(probe: Probe) -> None:
-    """Good payments that were refused, lost, pending or hung up on, each sent twice more to an honest facilitator."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """A gather: good payments that met a fault, each sent twice more to a facilitator that is honest about it."""
+
+    names: tuple[str, ...]
+    """The faults, such as ``settle/no``; with ``_ONCE`` behind it, for one call."""
+
+    @property
+    def __name__(self) -> str:
+        return f"retried: {' and '.join(self.names)}"
+
+    def __call__(self, probe: Probe) -> None:
+        """Pays."""
+        for version in _retrying(probe):
+            for name in self.names:
+                here = label(version, RETRY, name)
+                fault = name.removesuffix(_ONCE)
+                order = Order(version=version, faults=(fault,), times=1 if name != fault else None)
+                drop_unpayable(probe, here, probe.pay(here, order))
+                _twice_more(probe, here)
+
+
+refused = Retried(names=REFUSED)
+lost = Retried(names=LOST[:1])
+pending = Retried(names=PENDING)
+
+
+def retry_control(probe: Probe) -> None:
+    """The good payment beside those that come again."""
     for version in versions(probe):
-        if probe.pay(label(version, RETRY, GOOD), Order(version=version)).failure or not _once(probe):
-            continue
-        with probe.purse.alone():
-            _all_retried(probe, version)
+        probe.pay(label(version, RETRY, GOOD), Order(version=version))
 
 
-def _all_retried(probe: Probe, version: int) -> None:
-    at_once, settling = (label(version, RETRY, name) for name in LEFT)
-    slow = Order(version=version, faults=("settle/slow",), delay=_SETTLES)
-    # It is settled while the others have their turn.
-    _leave(probe, settling, slow, lambda made: _until_settles(probe, made), reset=True)
-    _leave(probe, at_once, Order(version=version), _at_once)
-    _leave(probe, at_once + UNAIDED, Order(version=version, faults=_FORGETS), _at_once)
-    for name in (*REFUSED, LOST[0], *PENDING):
-        here = label(version, RETRY, name)
-        fault = name.removesuffix(_ONCE)
-        order = Order(version=version, faults=(fault,), times=1 if name != fault else None)
-        drop_unpayable(probe, here, probe.pay(here, order))
-        _twice_more(probe, here)
-    for here in (at_once, settling):
-        _until_done(probe, here)
-        _twice_more(probe, here)
-    _until_done(probe, at_once + UNAIDED)
-    _once_more(probe, at_once + UNAIDED)
+def left(probe: Probe) -> None:
+    """Good payments whose client hangs up, each sent twice more; and one to a facilitator that always says yes."""
+    with probe.purse.alone():
+        for version in _retrying(probe):
+            slow = Order(version=version, faults=("settle/slow",), delay=_SETTLES)
+            _leave(probe, label(version, RETRY, LEFT[1]), slow, lambda made: _until_settles(probe, made), reset=True)
+        # They are settled while others have their turn.
+        for gather in (refused, lost, pending):
+            probe.gather(gather)
+        for version in _retrying(probe):
+            here = label(version, RETRY, LEFT[0])
+            _leave(probe, here, Order(version=version), _at_once)
+            _leave(probe, here + UNAIDED, Order(version=version, faults=_FORGETS), _at_once)
+            for each in (here, label(version, RETRY, LEFT[1])):
+                _until_done(probe, each)
+                _twice_more(probe, each)
+            _until_done(probe, here + UNAIDED)
+            _once_more(probe, here + UNAIDED)
+
+
+def _retrying(probe: Probe) -> list[int]:
+    """The versions in which a good payment was answered; none where a payment opens more than one answer."""
+    probe.gather(retry_control)
+    found = [(version, probe.kept.get(label(version, RETRY, GOOD))) for version in versions(probe)]
+    return [version for version, good in found if _once(probe) and good and not good.failure]
 
 
 def _at_once(_: Made) -> None:

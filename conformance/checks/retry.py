@@ -32,8 +32,12 @@ from conformance.retries import (
     SLOW,
     UNAIDED,
     failed_and_retried,
+    left,
+    lost,
     lost_and_retried,
-    retried,
+    pending,
+    refused,
+    retry_control,
     while_slow,
 )
 
@@ -49,24 +53,25 @@ _OPENS_NOTHING: Mapping[str, str] = {
 """Which requirement says that a payment of that name opens nothing the first time, unless it is settled."""
 
 
-@check("x402.settlement.lost-answer", unpaid, retried, hanging, lost_and_retried)
+@check("x402.settlement.hung-up", unpaid, retry_control, left)
+def test_hung_up(evidence: Evidence) -> None:
+    # It comes first: while its settlement takes its time, the next ones are asked.
+    _opens_one(evidence, *((RETRY, name) for name in LEFT))
+
+
+@check("x402.settlement.lost-answer", unpaid, retry_control, lost, hanging, lost_and_retried)
 def test_lost_answer(evidence: Evidence) -> None:
     _opens_one(evidence, (RETRY, LOST[0]), (HANGING, LOST[1]))
 
 
-@check("x402.settlement.pending-again", unpaid, retried)
+@check("x402.settlement.pending-again", unpaid, retry_control, pending)
 def test_pending_again(evidence: Evidence) -> None:
     _opens_one(evidence, *((RETRY, name) for name in PENDING))
 
 
-@check("x402.settlement.refused-again", unpaid, retried)
+@check("x402.settlement.refused-again", unpaid, retry_control, refused)
 def test_refused_again(evidence: Evidence) -> None:
     _opens_one(evidence, *((RETRY, name) for name in REFUSED))
-
-
-@check("x402.settlement.hung-up", unpaid, retried)
-def test_hung_up(evidence: Evidence) -> None:
-    _opens_one(evidence, *((RETRY, name) for name in LEFT))
 
 
 @check("x402.settlement.hung-up-meanwhile", unpaid, while_slow)
@@ -153,7 +158,7 @@ def _met(exchange: Exchange, name: str) -> bool:
     return name not in _OPENS_NOTHING or any(f"{call.kind}/{call.fault}" in paid.faults for call in paid.calls)
 
 
-@check("x402.settlement.hung-up-unaided", unpaid, retried)
+@check("x402.settlement.hung-up-unaided", unpaid, retry_control, left)
 def test_hung_up_unaided(evidence: Evidence) -> None:
     _settles_once(evidence, RETRY, LEFT[0] + UNAIDED)
 
@@ -194,7 +199,7 @@ def _is_told(paid: Paid) -> bool:
 _OK = 200
 
 
-@check("x402.settlement.unknown-outcome", unpaid, retried, hanging)
+@check("x402.settlement.unknown-outcome", unpaid, retry_control, lost, pending, hanging)
 def test_unknown_outcome(evidence: Evidence) -> None:
     found = False
     for group, names in _UNKNOWN.items():
@@ -240,7 +245,7 @@ def _receipts(response: Response) -> tuple[Receipt, ...]:
         return ()
 
 
-@check("x402.settlement.pending-transaction", unpaid, retried)
+@check("x402.settlement.pending-transaction", unpaid, retry_control, pending)
 def test_pending_transaction(evidence: Evidence) -> None:
     found = False
     for version, _ in controls(evidence, RETRY):
@@ -268,7 +273,7 @@ _MOST = 10
 """Times that a settlement may be asked for in one request: it takes one to know, and a few to wait for a block."""
 
 
-@check("x402.settlement.same-settle", unpaid, retried)
+@check("x402.settlement.same-settle", unpaid, retry_control, pending)
 def test_same_settle(evidence: Evidence) -> None:
     found = False
     for version, _ in controls(evidence, RETRY):
