@@ -287,9 +287,6 @@ class Run:
                 if len(seen) >= most:
                     return
                 came[value] = asked(value)
-                if came[value][0] in _UNASKED and broken is None:
-                    # Among so many requests one may go astray.
-                    came[value] = asked(value)
                 seen.append(came[value][2])
             outcome, finding, _ = came[value]
             # What could not be asked is no smaller example of what was seen to be wrong, and is not made smaller itself.
