@@ -181,9 +181,8 @@ def while_slow(probe: Probe) -> None:
     """
     orders = {}
     for version in versions(probe):
-        if probe.pay(label(version, BRIEF, GOOD), Order(version=version)).failure:
-            continue
-        orders[label(version, BRIEF, SLOW)] = Order(version=version, holds=_BRIEF)
+        if not probe.pay(label(version, BRIEF, GOOD), Order(version=version)).failure:
+            orders[label(version, BRIEF, SLOW)] = Order(version=version, holds=_BRIEF)
         if _once(probe) and not probe.pay(label(version, IN_FLIGHT, GOOD), Order(version=version)).failure:
             orders |= {label(version, IN_FLIGHT, name): Order(version=version) for name in (SLOW, LEFT_SLOW)}
     with probe.purse.alone():

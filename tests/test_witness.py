@@ -28,6 +28,7 @@ SEEN = {
         "flow-is-advertised",
         "payer-does-not-choose",
         "runs-once",
+        "copies-run-once",
     )
 }
 """What is seen by a witness in flow authorization."""

@@ -24,8 +24,9 @@ UNCONSUMED = "the offer advertises the extension; a server that leaves identifie
 
 def offer_of(evidence: Evidence) -> x402.Offer:
     """The offer of version 2 that advertises the extension; Inapplicable where there is none."""
+    unpaid = evidence.response("unpaid")
     try:
-        offer = x402.offer_in(evidence.response("unpaid"), 2) if 2 in versions(evidence) else None
+        offer = x402.offer_in(unpaid, 2) if 2 in versions(evidence) else None
     except x402.Malformed:
         offer = None
     if offer is None or not advertises(offer):

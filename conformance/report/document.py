@@ -93,13 +93,18 @@ def conclude(
         key = (result.requirement, result.endpoint)
         if key not in found or _WORST.index(result.outcome) < _WORST.index(found[key].outcome):
             found[key] = result
+    judged = {row.requirement.cls for row in rows}
+    vain = sorted(judged - {row.requirement.cls for row in rows if _applies(found.get(row.key))})
     held = [*reservations, *_shortfalls(profile, edition, found)]
+    if profile.claims is not None:
+        held += [f'class "{cls}" is claimed, and nothing in it applies to this target' for cls in vain]
+    else:
+        judged -= set(vain)
     moment = datetime.datetime.fromtimestamp(time.time() if ended is None else ended, datetime.UTC)
     failing = {key: r for key, r in found.items() if r.outcome in {Outcome.VIOLATED, Outcome.UNMET}}
     live = failures.live(moment.date())
     known = {key: entry for key in failing for entry in live if entry.covers(*key)}
     stale = failures.stale(failing, moment.date())
-    judged = {row.requirement.cls for row in rows}
     verdict = _verdict(rows, found, held)
     beside = _verdict([row for row in rows if row.key not in known], found, held)
     return Report(
@@ -113,7 +118,7 @@ def conclude(
             for cls in edition.classes
             if cls in judged
         },
-        unjudged=unjudged(profile, edition),
+        unjudged=unjudged(profile, edition) | dict.fromkeys((cls for cls in vain if cls not in judged), "nothing in it applies here"),
         unasked=_unasked(profile),
         reservations=tuple(held),
         known=known,
@@ -124,6 +129,11 @@ def conclude(
         ended=moment.timestamp(),
         command=command,
     )
+
+
+def _applies(result: Result | None) -> bool:
+    """Whether there is something to say about a row; of one that did not run nobody knows."""
+    return result is None or result.outcome is not Outcome.INAPPLICABLE
 
 
 def doubt(sanity: Mapping[str, Exchange]) -> str:
