@@ -108,7 +108,8 @@ class Till:
         try:
             payload = documents.loads(base64.b64decode(value.encode("latin-1"), validate=True))
             authorization = payload["payload"]["authorization"]
-            claim = (requirements["network"], requirements["asset"], authorization["from"], authorization["nonce"])
+            # The network by one name in both versions: otherwise a payment is a new one in the other.
+            claim = (good.price.network, requirements["asset"], authorization["from"], authorization["nonce"])
             wanted = payload if version == 1 else payload["accepted"]
             stated = payload["x402Version"]
             # What is read as infinite cannot be handed on.
