@@ -122,17 +122,22 @@ def started(
     folder: Path, *args: str, python: Sequence[str] = (), lean: bool = True, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
     """``pytest`` with ``args`` in ``folder``, under way; the caller waits for it."""
-    return subprocess.Popen(
-        [sys.executable, *python, "-m", "pytest", *args],
-        cwd=folder,
-        env=clean_environment(lean=lean, **(env or {})),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        start_new_session=True,
-    )
+    # What a shell runs in the background ignores Ctrl-C, and so would all that it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, *python, "-m", "pytest", *args],
+            cwd=folder,
+            env=clean_environment(lean=lean, **(env or {})),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def session(

@@ -18,7 +18,7 @@ from conformance.exchange import Response
 from conformance.facilitator import FAULTS, Running
 from conformance.protocols.x402 import PAYMENT, Offer, from_body, from_header
 from conformance.protocols.x402.encoding import header
-from conformance.protocols.x402.payment import build
+from conformance.protocols.x402.payment import build, envelope
 from conformance.protocols.x402.receipt import RECEIPT, receipts
 from conformance.protocols.x402.recipes import fitting
 from conformance.protocols.x402.signing import Payer
@@ -152,6 +152,27 @@ def test_ten_at_once_are_one_delivery(shop):
 
     assert sorted(asyncio.run(volley())) == [200] + [402] * 9
     assert handled(shop, "/weather") - before == 1
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1)])
+def test_a_payment_of_one_version_is_used_in_the_other(shop, referee, first, second):
+    """The same authorization in the other version opens nothing, even if the facilitator forgets what it settled."""
+    by = payer()
+    document = paid(offered(shop, "/almanac", first), by).document
+    offer = offered(shop, "/almanac", second)
+    again = envelope(next(offer.ways()), document["payload"], offer=offer, version=second)
+    referee.control.script(by.address, FAULTS["verify", "forgets"], FAULTS["settle", "forgets"])
+    assert pay(shop, "/almanac", first, document).status_code == 200
+    told = pay(shop, "/almanac", second, again)
+    assert (told.status_code, "heatwave" in told.text) == (402, False)
+    assert "this payment was used" in str(offer_error(told, second))
+
+
+def offer_error(told: httpx.Response, version: int) -> object:
+    """What the offer of a refusal says of the payment that was refused."""
+    found = answer(told)
+    offer = from_body(found) if version == 1 else from_header(found.values("PAYMENT-REQUIRED")[0])
+    return offer.document.get("error")
 
 
 def test_a_payment_for_one_good_opens_no_other(shop):
