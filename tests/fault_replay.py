@@ -198,9 +198,8 @@ REPLAYED: tuple[PaidFault, ...] = (
     ),
     fault(
         "it advertises identifiers, and answers a second time whoever brings none",
-        "x402.settlement.sequential-replay",
-        "x402.settlement.replayed-twin",
-        "x402.settlement.replay-for-another-request",
+        *_twice("sequential-replay", "replayed-twin", "replay-for-another-request"),
+        *(f"x402.settlement.{name}" for name in ("hung-up", "refused-again", "charged-failure-retry")),
         **_unnamed(),
     ),
     fault(
@@ -234,6 +233,8 @@ REPLAYED: tuple[PaidFault, ...] = (
     fault(
         "it remembers for which request a payment was used",
         *_twice("replay-for-another-request", "concurrent-use"),
+        # What failed under one query is handed over for another.
+        "x402.settlement.charged-failure-retry",
         **returning(lambda first, brought: _asked_for(first) != _asked_for(brought), under_way=True),
     ),
     fault(
@@ -251,7 +252,7 @@ REPLAYED: tuple[PaidFault, ...] = (
     fault(
         "a settlement that another request came first with is good enough for it",
         "x402.settlement.concurrent-use",
-        *_unaided("sequential-replay", "replayed-twin", "replay-for-another-request", "concurrent-use"),
+        *_unaided("sequential-replay", "replayed-twin", "replay-for-another-request", "concurrent-use", "hung-up"),
         "x402.order.copies-run-once",
         **forgetful(),
         hears=hears(_is_used, "settle"),
@@ -259,7 +260,7 @@ REPLAYED: tuple[PaidFault, ...] = (
     fault(
         "it leaves it to its facilitator to know what was used",
         *_unaided("sequential-replay", "replayed-twin", "replay-for-another-request", "replay-elsewhere"),
-        *_unaided("concurrent-use"),
+        *_unaided("concurrent-use", "hung-up"),
         # It asks whether each copy is good before it settles the first.
         "x402.order.copies-run-once",
         **forgetful(),
