@@ -188,6 +188,7 @@ def recalled(draw, call):
 
 def test_whatever_became_of_a_payment_comes_to_an_outcome(sold, subtests):
     """No answer to a payment, and nothing that is said of it, breaks a check; twice it comes to the same."""
+    assert len(sold) > 80
     for requirement, evidence in sold.items():
         with subtests.test(requirement):
             comes_to_an_outcome(requirement, evidence)
@@ -209,3 +210,79 @@ def comes_to_an_outcome(requirement, evidence):
         assert isinstance(first[0], Outcome)
 
     drawn()
+
+
+@pytest.mark.parametrize("amount", [["500000"], {"is": "500000"}, None])
+def test_an_amount_of_any_type_is_another_price(sold, amount):
+    """What a server makes of its price when a buyer names one is told, whatever it is."""
+    requirement = "x402.settlement.no-override"
+    evidence = sold[requirement]
+
+    def priced(exchange):
+        calls = exchange.paid.calls if exchange.paid else ()
+        odd = (replace(c, requirements={**c.requirements, **dict.fromkeys(PRICES, amount)}) for c in calls)
+        return replace(exchange, paid=exchange.paid and exchange.paid.followed_by(*odd))
+
+    odd = replace(evidence, exchanges={label: priced(exchange) for label, exchange in evidence.exchanges.items()})
+    outcome, finding = run.decided(CHECKS[requirement], odd, catalogue.load().requirements[requirement].level)
+    assert outcome is Outcome.VIOLATED
+    assert repr(amount) in finding.received
+
+
+PRICES = ("amount", "maxAmountRequired")
+
+
+def test_an_offer_that_cannot_be_read_leaves_open_how_it_is_paid(sold):
+    """Whether more than the price may be signed is in the offer: without one nothing is said."""
+    requirement = "x402.guard.amount"
+    evidence = sold[requirement]
+    good = evidence.response("v2 amount: good")
+    unpaid = evidence.response("unpaid")
+    torn = replace(unpaid, headers=(("PAYMENT-REQUIRED", base64.b64encode(b"{").decode()),), body=b"{")
+    exchanges = dict(evidence.exchanges)
+    for label, response in {"unpaid": torn, "v2 amount: value-higher": good}.items():
+        exchanges[label] = replace(exchanges[label], response=response)
+    odd = replace(evidence, exchanges=exchanges)
+    outcome, finding = run.decided(CHECKS[requirement], odd, catalogue.load().requirements[requirement].level)
+    assert (outcome, finding.reason) == (
+        Outcome.UNTESTABLE,
+        "the offer that was paid is not in the unpaid answer",
+    )
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "outcome"),
+    [
+        ("application/json", b"{}", Outcome.PASSED),
+        ("application/json", b"{", Outcome.VIOLATED),
+        ("application/json", b"", Outcome.INAPPLICABLE),
+        ("text/html", b"{", Outcome.INAPPLICABLE),
+        ("application/problem+json", b"{", Outcome.INAPPLICABLE),
+    ],
+)
+def test_content_that_is_not_called_json_says_nothing_false(media_type, body, outcome):
+    """Where nothing is called JSON nothing is passed."""
+    assert refused_with("http.body-is-what-it-says", media_type, body) is outcome
+
+
+@pytest.mark.parametrize(
+    ("field", "body", "outcome"),
+    [
+        (("Accept", "*/*"), b"*/*", Outcome.INAPPLICABLE),
+        (("Authorization", "Bearer sk_test_a1b2c3d4e5f6"), b"no credits", Outcome.PASSED),
+        (("Authorization", "Bearer sk_test_a1b2c3d4e5f6"), b"no credits for sk_test_a1b2c3d4e5f6", Outcome.VIOLATED),
+    ],
+)
+def test_who_says_nothing_in_confidence_is_not_echoed(field, body, outcome):
+    """Where nothing is secret nothing is passed."""
+    assert refused_with("http.no-echo", "text/plain", body, field) is outcome
+
+
+def refused_with(requirement, media_type, body, field=("Accept", "*/*")):
+    """The outcome for an endpoint whose every refusal has this content, to a request with this field."""
+    endpoint = SANDBOX.endpoints[0]
+    asked = Request(method="GET", url="http://127.0.0.1:4020" + endpoint.path, headers=(field,))
+    said = Response(status=402, reason="", headers=(("content-type", media_type),), body=body)
+    exchanges = dict.fromkeys(("unpaid", "again", "browser"), Exchange(request=asked, response=said))
+    evidence = Evidence(profile=SANDBOX, at=endpoint, exchanges=exchanges)
+    return run.decided(CHECKS[requirement], evidence, catalogue.load().requirements[requirement].level)[0]

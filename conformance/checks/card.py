@@ -48,9 +48,10 @@ def test_no_card_secret(evidence: Evidence) -> None:
 def test_no_echo(evidence: Evidence) -> None:
     said = False
     for label, response in _refusals(evidence):
-        sent = dict.fromkeys(_secrets(evidence.exchange(label).request))
-        said = said or bool(sent)
-        told = [part for part in _told(evidence, response) if sent]
+        if not (sent := dict.fromkeys(_secrets(evidence.exchange(label).request))):
+            continue
+        said = True
+        told = list(_told(evidence, response))
         for what, pattern in sent:
             for at, name, text in told:
                 # A short secret is known by the name that it stands under.
