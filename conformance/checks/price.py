@@ -3,8 +3,6 @@
 import re
 from collections.abc import Mapping
 
-from eth_utils.address import is_checksum_address
-
 from conformance import fields, schema
 from conformance.checks import check
 from conformance.checks.offer import at, ways
@@ -13,6 +11,7 @@ from conformance.gather import unpaid
 from conformance.outcome import Inapplicable, Violation
 from conformance.protocols import x402
 from conformance.protocols.x402.payment import Flow
+from conformance.protocols.x402.signing import checksummed
 
 
 @check("x402.offer.amount-is-canonical", unpaid)
@@ -124,7 +123,7 @@ def test_checksum(evidence: Evidence) -> None:
         for member, value in (("asset", way.asset), ("payTo", way.pay_to)):
             mixed = value[2:] not in {value[2:].lower(), value[2:].upper()}
             address = x402.is_evm(way.network) and _ADDRESS["eip155"][0].fullmatch(value)
-            if address and mixed and not is_checksum_address(value):
+            if address and mixed and value != checksummed(value):
                 raise Violation(
                     expected="an EIP-55 checksum where letters are of both cases",
                     received=value,

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from eth_utils.address import to_checksum_address
-
-from conformance.protocols.x402.signing import is_address, read
+from conformance.protocols.x402.signing import checksummed, is_address, read
 
 __all__ = ["TWINS", "Layer", "Twin", "header", "twin"]
 
@@ -115,7 +113,7 @@ def _upper(text: str) -> str:
 
 
 def _checksummed(text: str) -> str:
-    return str(to_checksum_address(text)) if is_address(text) else text
+    return checksummed(text) if is_address(text) else text
 
 
 def _mirrored(text: str) -> str:

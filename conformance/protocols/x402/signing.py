@@ -5,15 +5,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
+from importlib import import_module
 from typing import Any
-
-# A library below eth_account raises the recursion limit of the whole process to a depth that kills it.
-_LIMIT = sys.getrecursionlimit()
-from eth_account import Account  # noqa: E402 - see above
-from eth_account.messages import SignableMessage, encode_typed_data  # noqa: E402
-from eth_keys.exceptions import BadSignature  # noqa: E402
-
-sys.setrecursionlimit(_LIMIT)
 
 __all__ = [
     "EXACT_PROXY",
@@ -24,6 +18,7 @@ __all__ = [
     "Payer",
     "Signature",
     "Typed",
+    "checksummed",
     "is_address",
     "oddities",
     "permit_transfer",
@@ -104,7 +99,7 @@ class Payer:
         """The payer who holds ``key``; raises ValueError when it is no secp256k1 key of 32 bytes."""
         if len(key) != 32 or not 0 < int.from_bytes(key) < ORDER:
             raise ValueError("not a secp256k1 key: expected 32 bytes between 1 and the order of the curve")
-        return cls(key=key, address=str(Account.from_key(key).address))
+        return cls(key=key, address=str(_ethereum("eth_account").Account.from_key(key).address))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +227,7 @@ def permit_transfer(
 
 def sign(typed: Typed, key: bytes) -> str:
     """The signature by ``key``: 65 bytes as ``0x`` and hexadecimal digits, low s, v being 27 or 28."""
-    signed = Account.sign_message(_signable(typed), key)
+    signed = _ethereum("eth_account").Account.sign_message(_signable(typed), key)
     return Signature(r=signed.r, s=signed.s, parity=signed.v - 27).hex()
 
 
@@ -276,14 +271,31 @@ def recover(typed: Typed, signature: object) -> str | None:
     found = read(signature)
     if found is None:
         return None
+    account = _ethereum("eth_account").Account
     try:
-        return str(Account.recover_message(_signable(typed), vrs=(27 + found.parity, found.r, found.s)))
-    except BadSignature:
+        return str(account.recover_message(_signable(typed), vrs=(27 + found.parity, found.r, found.s)))
+    except _ethereum("eth_keys.exceptions").BadSignature:
         return None
 
 
-def _signable(typed: Typed) -> SignableMessage:
-    return encode_typed_data(full_message=typed.document())
+def checksummed(address: str) -> str:
+    """An address with its checksum (EIP-55)."""
+    return str(_ethereum("eth_utils.address").to_checksum_address(address))
+
+
+def _signable(typed: Typed) -> Any:
+    return _ethereum("eth_account.messages").encode_typed_data(full_message=typed.document())
+
+
+@cache
+def _ethereum(name: str) -> Any:
+    """A module about Ethereum, imported once it is needed: that takes longer than all that is ours."""
+    limit = sys.getrecursionlimit()
+    try:
+        return import_module(name)
+    finally:
+        # What lies below eth_account raises the limit of the whole process to a depth that kills it.
+        sys.setrecursionlimit(limit)
 
 
 def _addresses(named: Mapping[str, str]) -> None:
