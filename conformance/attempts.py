@@ -81,7 +81,7 @@ def drop_unpayable(probe: Probe, here: str, made: Exchange) -> None:
     del probe.kept[here]
     control = f"{here.partition(': ')[0]}: {GOOD}"
     # A part of the attempts would prove nothing, and look as if it did.
-    if made.failure.detail == probe.purse.broke and control in probe.kept:
+    if made.failure.detail == probe.purse.books.broke and control in probe.kept:
         probe.kept[control] = replace(probe.kept[control], failure=made.failure)
 
 

@@ -12,7 +12,7 @@ from conformance.exchange import Exchange, Failure, Request
 from conformance.paid import NOTHING
 from conformance.profile import Endpoint, Entitlement, Profile
 from conformance.protocols import x402
-from conformance.purse import Made, Order, Purse, Unpayable
+from conformance.purse import Made, Order, Purse, Standing, Unpayable
 from conformance.wire import Wire
 
 __all__ = ["Carry", "Changes", "Copy", "Gather", "Probe", "means_429", "request_to", "value_at"]
@@ -71,18 +71,15 @@ class Probe:
     made: dict[str, Made] = field(default_factory=dict)
     """By the label of the exchange in which ``pay`` sent it, so that it can be sent again."""
     _gathered: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _known: bool = False
-    """Whether it is known which facilitator the target asks here."""
-    _looked: bool = False
-    """Whether it is known that a payment opens one answer only, or that it does not."""
-    _elsewhere: str = ""
-    """Why nothing is paid here: the target asks another facilitator, or is open."""
-    _open: str = ""
-    """Why nothing is asked here any more: one payment opened it to whoever comes from us."""
 
     def at(self, endpoint: Endpoint) -> "Probe":
         """A probe of an endpoint of the same target, which has asked nothing yet."""
         return Probe(profile=self.profile, wire=self.wire, purse=self.purse, endpoint=endpoint)
+
+    @property
+    def _standing(self) -> Standing:
+        """What payments have shown of the endpoint, to this probe and to others of the same purse."""
+        return self.purse.standings.setdefault(self.endpoint.name if self.endpoint else "", Standing())
 
     def evidence(self, gathers: Sequence[Gather]) -> Evidence:
         """What ``gathers`` bring in; each asks once in a run, later checks share its exchanges."""
@@ -111,8 +108,8 @@ class Probe:
         """Sends the endpoint's request, with ``changes`` as for ``request_to``, and keeps it as ``label``."""
         request = request_to(self.profile, self.endpoint, **changes)
         account = self.endpoint.name if self.endpoint else ""
-        if self._open:
-            self.kept[label] = Exchange(request=request, failure=Failure(kind="unpayable", detail=self._open))
+        if self._standing.open:
+            self.kept[label] = Exchange(request=request, failure=Failure(kind="unpayable", detail=self._standing.open))
             return self.kept[label]
         with self.purse.alone():
             send = self.wire.send_raw if raw else self.wire.send
@@ -158,8 +155,8 @@ class Probe:
 
     def _made(self, order: Order) -> Made:
         """The payment of ``order``; raises Unpayable."""
-        if self._elsewhere:
-            raise Unpayable(self._elsewhere)
+        if self._standing.elsewhere:
+            raise Unpayable(self._standing.elsewhere)
         return self.purse.make(self.offer(order.version), order)
 
     def _doubt(self, label: str, order: Order) -> None:
@@ -169,19 +166,19 @@ class Probe:
         seen: from then on nothing is paid here, and the payment called ``label`` counts as none.
         """
         exchange = self.kept[label]
-        if self._known or not self.purse.scripted or not exchange.paid or not exchange.response:
+        if self._standing.known or not self.purse.scripted or not exchange.paid or not exchange.response:
             return
         if exchange.paid.calls or exchange.response.status >= 400:
-            self._known = bool(exchange.paid.calls)
+            self._standing.known = bool(exchange.paid.calls)
             return
-        self._known = True
+        self._standing.known = True
         forged = self.pay(f"v{order.version} of a stranger: forged", replace(order, recipe="signer-other"))
         if forged.response and forged.response.status >= 400 and forged.paid and not forged.paid.calls:
-            self._elsewhere = (
+            self._standing.elsewhere = (
                 f"a good payment is answered {exchange.response.shown()}, a forged one {forged.response.shown()}, and "
                 "our facilitator is asked about neither: the target uses another one, and not {facilitator}"
             )
-            self.kept[label] = replace(exchange, failure=Failure(kind="unpayable", detail=self._elsewhere))
+            self.kept[label] = replace(exchange, failure=Failure(kind="unpayable", detail=self._standing.elsewhere))
 
     def _look_whether_open(self, label: str, order: Order) -> None:
         """Asks without payment, once a good one was served, where the profile says that it opens more than one answer.
@@ -191,17 +188,23 @@ class Probe:
         """
         exchange = self.kept[label]
         once = self.endpoint is None or self.endpoint.entitlement == Entitlement.ONCE
-        if self._looked or once or exchange.failure or not exchange.response or exchange.response.status >= 400:
+        if (
+            self._standing.looked
+            or once
+            or exchange.failure
+            or not exchange.response
+            or exchange.response.status >= 400
+        ):
             return
-        self._looked = True
+        self._standing.looked = True
         closed = self.kept["unpaid"].response if "unpaid" in self.kept else None
         plain = self.ask(f"v{order.version} of a stranger: unpaid").response
         if self.endpoint and plain and plain.status < 400 and closed and closed.status >= 400:
-            self._open = self._elsewhere = (
+            self._standing.open = self._standing.elsewhere = (
                 f"a good payment opens this endpoint to every request of ours (entitlement {self.endpoint.entitlement}): "
                 f"without payment it is answered {closed.shown()} before, {plain.shown()} after"
             )
-            self.kept[label] = replace(exchange, failure=Failure(kind="unpayable", detail=self._open))
+            self.kept[label] = replace(exchange, failure=Failure(kind="unpayable", detail=self._standing.open))
 
     def pay_together(self, orders: Mapping[str, Order]) -> None:
         """Sends one request for each of ``orders`` at the same time, and keeps each under its label."""

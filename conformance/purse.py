@@ -6,15 +6,16 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from conformance.budget import Books, Unaffordable, own_payer, signed_value
 from conformance.facilitator import Call, Control, Fault, Kind, fault
 from conformance.paid import FacilitatorCall, Paid
-from conformance.profile import Budget, Profile, ProfileError
+from conformance.profile import Profile
 from conformance.protocols import x402
 from conformance.protocols.x402 import encoding, hostile, payment, recipes
 from conformance.protocols.x402.identifier import identified
@@ -23,7 +24,7 @@ from conformance.protocols.x402.recipe import at_slot, slot, value_at
 from conformance.protocols.x402.signing import Payer
 from conformance.redaction import Redactor
 
-__all__ = ["Made", "Means", "Order", "Purse", "Unpayable", "Unsignable", "own_payer"]
+__all__ = ["Made", "Means", "Order", "Purse", "Standing", "Unpayable"]
 
 _LATE = 2.0
 """Seconds by which a hang of the facilitator outlives our own patience, so that it ends before the next run."""
@@ -104,6 +105,20 @@ class Made:
 
 
 @dataclass(slots=True, kw_only=True)
+class Standing:
+    """What payments have shown of one endpoint."""
+
+    known: bool = False
+    """Whether it is known which facilitator the target asks there."""
+    looked: bool = False
+    """Whether it is known that a payment opens one answer only, or that it does not."""
+    elsewhere: str = ""
+    """Why nothing is paid there: the target asks another facilitator, or is open."""
+    open: str = ""
+    """Why nothing is asked there any more: one payment opened it to whoever comes from us."""
+
+
+@dataclass(slots=True, kw_only=True)
 class Purse:
     """Pays in one process of a run."""
 
@@ -115,16 +130,16 @@ class Purse:
     _control: Control | None = None
     _ahead: float = 0.0
     """Seconds by which the clock of the facilitator's log is ahead of ours."""
-    broke: str = ""
-    """Why the last payment was not made for want of money; empty as long as there was enough."""
+    books: Books = field(init=False)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """What payments have shown of endpoints, by their names."""
     _minted: int = 0
     _told: dict[str, int] = field(default_factory=dict)
     """How many calls of the facilitator were told of each payer."""
-    _spent: dict[str, int] = field(default_factory=dict)
-    """In atomic units, by network and asset; where there are books, they know better."""
     _alone: bool = False
 
     def __post_init__(self) -> None:
+        self.books = Books(profile=self.profile, real_money=self.means.real_money, file=self.means.books)
         if self.means.control:
             self._control = Control(self.means.control)
             self._ahead = self._control.clock() - (time.monotonic() - self.began)
@@ -153,7 +168,10 @@ class Purse:
             raise Unpayable(f"such a payment cannot be written: {why}") from why
         if not self.scripted:
             # Nobody has funds under a key that was made for one payment; here somebody may.
-            self._afford(good, document, order)
+            try:
+                self.books.count(good, document, order.recipe)
+            except Unaffordable as why:
+                raise Unpayable(str(why)) from why
         note = Paid(
             version=order.version,
             way=good.way.index,
@@ -272,7 +290,7 @@ class Purse:
             raise Unpayable(f"the version {order.version} offer lists no way to pay")
         if not self.scripted:
             # What may be paid comes first, whatever stands first in the offer.
-            wanted.sort(key=lambda way: bool(self._barred(way)))
+            wanted.sort(key=lambda way: bool(self.books.barred(way)))
         reasons = []
         for way in wanted:
             try:
@@ -280,49 +298,6 @@ class Purse:
             except Unsignable as why:
                 reasons.append(str(why))
         raise Unpayable(reasons[0])
-
-    def _afford(self, good: Payment, document: Mapping[str, Any], order: Order) -> None:
-        """Raises Unpayable for a payment that the budget or the network forbids; else counts it."""
-        way = good.way
-        if danger := _BEYOND.get(order.recipe):
-            raise Unpayable(f"by a payer who may have money this is not signed: {danger}")
-        if barred := self._barred(way):
-            raise Unpayable(barred)
-        most = next(b for b in self.profile.budgets if _covers(b, way)).max_total
-        signed = _value(document)
-        # More than 256 bits no token takes: such a value is a spelling, and what was signed is the price.
-        cost = max(int(text) for text in (way.amount, signed) if text == way.amount or _sum(text))
-        account = f"{way.network} {way.asset.lower()}"
-        with self._books() as spent:
-            before = spent.get(account, 0)
-            if before + cost > most:
-                asked = f"{cost} of {way.asset} on {way.network}"
-                self.broke = (
-                    f"{asked} is more than may be spent: max_total is {most}, and {before} may be spent already"
-                )
-                raise Unpayable(self.broke)
-            spent[account] = before + cost
-
-    def _barred(self, way: x402.Way) -> str:
-        """Why nothing may be paid in this way with a payer's own money; empty when something may."""
-        budget = next((b for b in self.profile.budgets if _covers(b, way)), None)
-        if not x402.is_test(way.network) and not (budget and budget.real_money and self.means.real_money):
-            return f"{way.network} has real money: it takes a [[budget]] with real_money = true and --conformance-real-money"
-        return "" if budget else f"there is no [[budget]] for {way.asset} on {way.network}"
-
-    @contextmanager
-    def _books(self) -> Iterator[dict[str, int]]:
-        """What was spent in all processes of the run, to be written down in place."""
-        if not self.means.books:
-            yield self._spent
-            return
-        with Path(self.means.books).open("r+", encoding="utf-8") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            spent: dict[str, int] = json.loads(held.read() or "{}")
-            yield spent
-            held.seek(0)
-            held.truncate()
-            json.dump(spent, held)
 
     def _mint(self) -> Payer:
         if not self.scripted and (own := own_payer(self.profile)):
@@ -361,32 +336,8 @@ class Purse:
             transaction=outcome.transaction if outcome else "",
             requirements=json.loads(self.redactor.text(json.dumps(dict(call.requirements)))),
             payment=call.digest,
-            value=_value(call.payment),
+            value=signed_value(call.payment),
         )
-
-
-def own_payer(profile: Profile) -> Payer | None:
-    """Who pays by the key in the profile; None where there is none. Raises ProfileError for a key that is none."""
-    if not (key := profile.payer.key):
-        return None
-    try:
-        return Payer.of(bytes.fromhex(key.removeprefix("0x")))
-    except ValueError:
-        # What is wrong with it is not said, and neither is it shown where it came from.
-        told = f"{profile.path}: payer.key is no private key; expected 64 hexadecimal digits, with or without 0x"
-    raise ProfileError(told)
-
-
-_BEYOND = {
-    "chain-other": "it would hold on another chain",
-    "own-offer-network": "it would hold on another network",
-    "value-negative": "it would authorize more than anybody has",
-}
-"""Recipes whose payment is worth more than the offer asks, or worth something where no budget counts it."""
-
-
-def _sum(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 100 and int(text) < 1 << 256
 
 
 def _broken(good: Payment, order: Order, payer: Payer, now: int) -> dict[str, Any]:
@@ -412,18 +363,3 @@ def _written(good: Payment, document: dict[str, Any], order: Order) -> str:
 def _paid_with(way: x402.Way) -> tuple[str, ...]:
     """What an authorization says of the way that it pays for."""
     return way.scheme, way.network, way.asset.lower(), way.amount, way.pay_to.lower()
-
-
-def _covers(budget: Budget, way: x402.Way) -> bool:
-    return x402.caip2(budget.network) == way.network and budget.asset.lower() == way.asset.lower()
-
-
-def _value(document: Any) -> str:
-    payload = document.get("payload")
-    for names in (("authorization", "value"), ("permit2Authorization", "permitted", "amount")):
-        found = payload
-        for name in names:
-            found = found.get(name) if isinstance(found, dict) else None
-        if isinstance(found, str):
-            return found
-    return ""

@@ -30,6 +30,7 @@ ROOMS = (
     ("page", "members", "facts", "family", "recorded"),
     ("facilitator",),
     (
+        "budget",
         "purse",
         "probe",
         "gather",

@@ -118,7 +118,8 @@ def conclude(
             for cls in edition.classes
             if cls in judged
         },
-        unjudged=unjudged(profile, edition) | dict.fromkeys((cls for cls in vain if cls not in judged), "nothing in it applies here"),
+        unjudged=unjudged(profile, edition)
+        | dict.fromkeys((cls for cls in vain if cls not in judged), "nothing in it applies here"),
         unasked=_unasked(profile),
         reservations=tuple(held),
         known=known,
