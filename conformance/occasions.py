@@ -15,6 +15,7 @@ from conformance.purse import Order
 __all__ = [
     "after_paid",
     "burst",
+    "by_one_payer",
     "cross_origin_paid",
     "failing",
     "forged_elsewhere",
@@ -71,6 +72,15 @@ def burst(probe: Probe) -> None:
             probe.pay_together(
                 {label(version, "burst", str(turn)): Order(version=version) for turn in range(1, _BURST + 1)}
             )
+
+
+def by_one_payer(probe: Probe) -> None:
+    """A good payment, and then two more of the same payer at the same time."""
+    for version in versions(probe):
+        here = label(version, "one payer", GOOD)
+        if probe.pay(here, Order(version=version)).failure is None:
+            own = Order(version=version, payer=probe.made[here].payer)
+            probe.pay_together({label(version, "one payer", turn): own for turn in ("second", "third")})
 
 
 def failing(probe: Probe) -> None:

@@ -67,6 +67,21 @@ def _but_the_last() -> dict[str, Any]:
     return seams | {"change": change}
 
 
+def _one_of_each() -> dict[str, Any]:
+    """A shop that remembers payers."""
+    served_for: dict[object, str] = {}
+
+    def change(brought: Brought, answer: Answer) -> None:
+        if served(answer):
+            served_for.setdefault(authorization(brought.payment).get("from"), _nonce(brought))
+
+    def known(brought: Brought) -> bool:
+        nonce = _nonce(brought)
+        return served_for.get(authorization(brought.payment).get("from"), nonce) != nonce
+
+    return {"rewrite": spoilt(known), "change": change}
+
+
 def _unnamed() -> dict[str, Any]:
     """A shop that says that payments may be identified, and looks for no identifier in those that come again."""
     seams = returning(lambda *_: True)
@@ -201,6 +216,11 @@ REPLAYED: tuple[PaidFault, ...] = (
         *_twice("sequential-replay", "replayed-twin", "replay-for-another-request"),
         *(f"x402.settlement.{name}" for name in ("hung-up", "refused-again", "charged-failure-retry")),
         **_unnamed(),
+    ),
+    fault(
+        "it knows who paid, and takes one payment of each",
+        "x402.settlement.one-payer",
+        **_one_of_each(),
     ),
     fault(
         "the last payment is the only one that it knows to be used",

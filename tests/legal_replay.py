@@ -1,5 +1,6 @@
 """The legal variants for class x402/settlement, where a payment comes again."""
 
+from collections.abc import Callable
 from typing import Any
 
 from careless import authorization, extended, spoilt
@@ -56,12 +57,45 @@ def _identified() -> dict[str, Any]:
     return {"opens": seams["opens"], "change": both(seams["change"], advertised), "rewrite": spoilt(lacking)}
 
 
+def _one_at_a_time(turn_away: Callable[[Answer], object]) -> dict[str, Any]:
+    """Takes one payment of a payer at a time."""
+    inside: dict[str, Brought] = {}
+    turned: list[Brought] = []
+
+    def rewrite(brought: Brought) -> Brought:
+        signed = authorization(brought.payment)
+        first = inside.setdefault(str(signed.get("from")), brought) if signed else brought
+        if authorization(first.payment).get("nonce") == signed.get("nonce"):
+            return brought
+        turned.append(spoilt(lambda _: True)(brought))
+        return turned[-1]
+
+    def change(brought: Brought, answer: Answer) -> None:
+        if any(brought is one for one in turned):
+            turn_away(answer)
+        elif inside.get(payer := str(authorization(brought.payment).get("from"))) is brought:
+            del inside[payer]
+
+    return {"rewrite": rewrite, "change": change}
+
+
 LEGAL_REPLAY: tuple[PaidLegal, ...] = (
     legal(
         "a payment that was used is in conflict with itself",
         "x402.settlement.sequential-replay: 400, 402 or 409",
         "x402.settlement.sequential-replay-unaided: 400, 402 or 409",
         change=_in_conflict(),
+    ),
+    legal(
+        "of two payments of one payer at the same time it takes one",
+        "x402.settlement.one-payer: 409, 425, 429 or 503 for one of two at the same time",
+        **_one_at_a_time(lambda answer: answer.become(409, "one at a time")),
+    ),
+    legal(
+        "who pays twice at the same time is asked to come again",
+        "x402.settlement.one-payer: a refusal with Retry-After",
+        **_one_at_a_time(lambda answer: answer.set("Retry-After", "1")),
+        goods=("/forecast",),
     ),
     legal("it knows what was used by the transaction that paid for it", **once_each(), goods=("/satellite",)),
     legal(

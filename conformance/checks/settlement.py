@@ -17,7 +17,7 @@ from conformance.checks.opening import (
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import unpaid
-from conformance.occasions import burst, failing, overridden
+from conformance.occasions import burst, by_one_payer, failing, overridden
 from conformance.outcome import Inapplicable, Violation
 from conformance.purse import Order
 
@@ -138,6 +138,21 @@ def test_every_charge_is_served(evidence: Evidence) -> None:
             )
 
 
+@check("x402.settlement.one-payer", unpaid, by_one_payer)
+def test_one_payer(evidence: Evidence) -> None:
+    for version, name, exchange in attempts(evidence, "one payer"):
+        here = label(version, "one payer", name)
+        response = evidence.response(here)
+        if not served(evidence, here) and response.status not in _LATER and not response.value("retry-after"):
+            raise Violation(
+                expected="what was paid for, or a refusal that asks to come again",
+                received=response.shown(),
+                at=f"version {version}, the {name} payment of one payer, after {paid_for(exchange).story}",
+                exchange=here,
+            )
+
+
+_LATER = {409, 425, 429, 503}
 _OVERRIDE = "1"
 """The amount that the payer wishes for."""
 
