@@ -4,31 +4,18 @@ import datetime
 import email.utils
 import functools
 import re
-import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import h11
-import httpcore
-import httpx
-
-from conformance import coding, raw
+from conformance.answering import Answered, Reader
 from conformance.exchange import Exchange, Failure, Request, Response
 from conformance.redaction import Redactor, disarmed
-from conformance.transport import BoundedTransport
 
 __all__ = ["Limits", "Turn", "Wire"]
-
-_Result = tuple[Response | None, Failure | None, float | None]
-"""An answer, or why there is none, and at what moment its content began."""
-
-_IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
-# A payment can be spent once, whatever the method.
-_PAYS = re.compile(r"(payment-signature|x-payment|x-cashu):|authorization: *payment ", re.IGNORECASE)
 
 
 class Limits(Protocol):
@@ -71,7 +58,7 @@ class Wire:
     sanity: Request | None = None
     """Asked again after failures in a row, to tell a server that died from one that hangs up."""
     began: float = field(default_factory=time.monotonic)
-    _transport: BoundedTransport = field(init=False)
+    _reader: Reader = field(init=False)
     _field: Callable[[str], str] = field(init=False)
     _asked: dict[str, int] = field(default_factory=dict)
     _waited: float = 0.0
@@ -79,8 +66,7 @@ class Wire:
     _down: str = ""
 
     def __post_init__(self) -> None:
-        # The system's trust store and SSL_CERT_FILE count; proxies of the environment do not.
-        self._transport = BoundedTransport(ssl.create_default_context())
+        self._reader = Reader(timeout=self.timeout, max_body=self.limits.max_body)
         # Most fields of a run are the same in every exchange.
         self._field = functools.lru_cache(1024)(lambda value: self.redactor.field(disarmed(value)))
 
@@ -129,7 +115,7 @@ class Wire:
         if refusal := self._refusal(request, account):
             return self._recorded(Exchange(request=request, failure=refusal, at=self._now()))
         self._asked[account] = self._asked.get(account, 0) + 1
-        return self._recorded(self._timed(request, lambda: self._leave(request, stay, reset=reset)))
+        return self._recorded(self._timed(request, lambda: self._reader.leave(request, stay, reset=reset)))
 
     def send_at_once(self, requests: Sequence[Request], *, account: str = "") -> tuple[Exchange, ...]:
         """Sends ``requests`` to one place so that all are whole there at the same moment, each as ``send_raw`` does.
@@ -139,8 +125,8 @@ class Wire:
         refusal = next(filter(None, (self._refusal(request, account) for request in requests)), None)
         self._asked[account] = self._asked.get(account, 0) + len(requests)
         at, started = self._now(), time.monotonic()
-        refused: _Result = (None, refusal, None)
-        answers = [(refused, started)] * len(requests) if refusal else self._landed(requests)
+        refused: Answered = (None, refusal, None)
+        answers = [(refused, started)] * len(requests) if refusal else self._reader.read_at_once(requests)
         return tuple(
             self._recorded(Exchange(request=request, response=response, failure=failure, at=at, took=ended - started))
             for request, ((response, failure, _), ended) in zip(requests, answers, strict=True)
@@ -169,7 +155,7 @@ class Wire:
 
     def close(self) -> None:
         """Closes every connection."""
-        self._transport.close()
+        self._reader.close()
 
     def _asked_within_bounds(
         self, request: Request, once: Callable[[Request], Exchange], *, account: str, back_off: bool
@@ -251,33 +237,20 @@ class Wire:
         return self.redactor.content(disarmed(value)) if value else value
 
     def _once(self, request: Request) -> Exchange:
-        return self._timed(request, lambda: self._read(request))
+        return self._timed(request, lambda: self._reader.read(request))
 
     def _in_turn(self, turn: Turn) -> Exchange:
         time.sleep(turn.after)
         if (stay := turn.stay) is None:
             return self._once_raw(turn.request)
-        return self._timed(turn.request, lambda: self._leave(turn.request, stay))
-
-    def _leave(self, request: Request, stay: Callable[[], object], *, reset: bool = False) -> _Result:
-        parts = urlsplit(request.url)
-        failed = raw.hang_up(
-            raw.Address.of(f"{parts.scheme}://{parts.netloc}"),
-            request.message(),
-            stay=stay,
-            timeout=self.timeout,
-            reset=reset,
-        )
-        if failed:
-            return None, Failure(kind=failed.kind, detail=failed.detail), None
-        return None, Failure(kind="hung-up", detail="we hung up before the answer, as we meant to"), None
+        return self._timed(turn.request, lambda: self._reader.leave(turn.request, stay))
 
     def _once_raw(self, request: Request) -> Exchange:
-        return self._timed(request, lambda: self._read_raw(request))
+        return self._timed(request, lambda: self._reader.read_raw(request))
 
-    def _timed(self, request: Request, read: Callable[[], _Result]) -> Exchange:
+    def _timed(self, request: Request, read: Callable[[], Answered]) -> Exchange:
         at, started = self._now(), time.monotonic()
-        response, failure, content = self._guarded(read)
+        response, failure, content = read()
         return Exchange(
             request=request,
             response=response,
@@ -286,110 +259,6 @@ class Wire:
             took=time.monotonic() - started,
             content=content and content - started,
         )
-
-    def _guarded(self, read: Callable[[], _Result]) -> _Result:
-        try:
-            return read()
-        except _FAILURES as error:
-            return None, _failure(error, self.timeout), None
-
-    def _read(self, request: Request) -> _Result:
-        asked = httpx.Request(
-            request.method,
-            request.url,
-            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers],
-            content=request.body or None,
-        )
-        answer = self._transport.send(asked, within=self.timeout, again=_repeatable(request))
-        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
-        began: list[float] = []
-        try:
-            body, failure = coding.decoded(_noting(answer.iter_stream(), began), _coding(headers), self.limits.max_body)
-        finally:
-            answer.close()
-        if failure:
-            return None, failure, None
-        response = Response(
-            status=answer.status,
-            reason=answer.extensions["reason_phrase"].decode("latin-1"),
-            version=answer.extensions["http_version"].decode("latin-1"),
-            headers=headers,
-            body=body,
-        )
-        return response, None, next(iter(began), None)
-
-    def _read_raw(self, request: Request) -> _Result:
-        parts = urlsplit(request.url)
-        answer = raw.ask(
-            raw.Address.of(f"{parts.scheme}://{parts.netloc}"),
-            request.message(),
-            method=request.method,
-            timeout=self.timeout,
-            max_body=self.limits.max_body,
-        )
-        return self._understood(answer, request.method)
-
-    def _landed(self, requests: Sequence[Request]) -> list[tuple[_Result, float]]:
-        """What came of each, and at what moment."""
-        parts = urlsplit(requests[0].url)
-        try:
-            answers = raw.volley(
-                raw.Address.of(f"{parts.scheme}://{parts.netloc}"),
-                [request.message() for request in requests],
-                timeout=self.timeout,
-                max_body=self.limits.max_body,
-            ).answers
-        except _FAILURES as error:
-            return [((None, _failure(error, self.timeout), None), time.monotonic())] * len(requests)
-        over = time.monotonic()
-        return [
-            (self._understood(answer, request.method), answer.finished if isinstance(answer, raw.RawAnswer) else over)
-            for request, answer in zip(requests, answers, strict=True)
-        ]
-
-    def _understood(self, answer: raw.RawAnswer | raw.RawFailure, method: str) -> _Result:
-        if isinstance(answer, raw.RawFailure):
-            return None, Failure(kind=answer.kind, detail=answer.detail), None
-        if answer.truncated:
-            return None, self._cut(answer), None
-        body, failure = coding.decoded([answer.body], _coding(answer.headers), self.limits.max_body)
-        if failure and method != "HEAD":
-            return None, failure, None
-        response = Response(
-            status=answer.status,
-            reason=answer.reason,
-            version=answer.version,
-            headers=answer.headers,
-            body=body,
-            after=answer.after,
-        )
-        return response, None, None
-
-    def _cut(self, answer: raw.RawAnswer) -> Failure:
-        match answer.cut:
-            case "timeout":
-                return Failure(kind="timeout", detail=_late(self.timeout))
-            case "body-limit":
-                return Failure(kind="body-limit", detail=coding.too_long(self.limits.max_body))
-            case _:
-                return Failure(kind=answer.cut, detail="the answer breaks off: it ends before its content does")
-
-
-def _noting(chunks: Iterable[bytes], began: list[float]) -> Iterator[bytes]:
-    """``chunks``, with the moment of the first that is not empty put into ``began``."""
-    for chunk in chunks:
-        if chunk and not began:
-            began.append(time.monotonic())
-        yield chunk
-
-
-def _repeatable(request: Request) -> bool:
-    """Whether asking twice is asking once (RFC 9110 section 9.2.2)."""
-    return request.method in _IDEMPOTENT and not any(_PAYS.match(f"{name}: {value}") for name, value in request.headers)
-
-
-def _coding(headers: Iterable[tuple[str, str]]) -> str:
-    return ",".join(value for name, value in headers if name.lower() == "content-encoding")
 
 
 def _retry_after(response: Response) -> float:
@@ -404,47 +273,3 @@ def _retry_after(response: Response) -> float:
     if date.tzinfo is None:
         date = date.replace(tzinfo=datetime.UTC)
     return date.timestamp() - time.time()
-
-
-def _late(timeout: float) -> str:
-    return f"no complete answer within {timeout:g} s"
-
-
-_FAILURES = (
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.UnsupportedProtocol,
-    h11.ProtocolError,
-    httpx.InvalidURL,
-    # TLS too.
-    OSError,
-    # What no URL, host name or field can hold.
-    ValueError,
-)
-
-
-def _failure(error: Exception, timeout: float) -> Failure:
-    detail = str(error) or type(error).__name__
-    match error:
-        case httpcore.TimeoutException():
-            return Failure(kind="timeout", detail=_late(timeout))
-        case httpcore.ConnectError() if "SSL" in detail or "certificate" in detail.lower():
-            return Failure(kind="tls", detail=detail)
-        case httpcore.ConnectError():
-            return Failure(kind="refused", detail=f"no connection: {detail}")
-        case httpcore.RemoteProtocolError() if "too long" in detail.lower() or "too large" in detail.lower():
-            return Failure(kind="header-limit", detail="the answer's header section is longer than 100 KiB")
-        case httpcore.RemoteProtocolError() if "illegal" in detail.lower():
-            return Failure(kind="protocol", detail=f"not HTTP: {detail}")
-        case httpcore.RemoteProtocolError():
-            return Failure(kind="closed", detail=f"the answer breaks off: {detail}")
-        case httpcore.NetworkError():
-            return Failure(kind="closed", detail=f"the connection broke: {detail}")
-        case UnicodeError():
-            # Its own words would quote what was to be sent.
-            return Failure(
-                kind="protocol", detail="the request cannot be sent: it has characters that HTTP cannot carry"
-            )
-        case _:
-            return Failure(kind="protocol", detail=detail)

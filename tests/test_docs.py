@@ -25,7 +25,7 @@ ROOMS = (
     ("selector", "profile"),
     ("redaction", "paid", "exchange", "evidence"),
     ("target",),
-    ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "wire"),
+    ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "answering", "wire"),
     ("fields", "protocols"),
     ("page", "members", "facts", "family", "recorded"),
     ("facilitator",),
