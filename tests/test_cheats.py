@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fault_retry import nonce_of, under_way
 from judging import Edit, judged_paid
 from serving import Answer
 from sessions import nested, paid_profile
@@ -77,6 +78,24 @@ def test_success_without_the_marker_is_no_refusal(server: Server, requirement: s
     run = judged_paid(server, only=(requirement,), edit=_marker({"header": "Stamped"}), change=change)
     assert run.results[requirement, "weather"].outcome is Outcome.UNTESTABLE
     assert run.verdict is Verdict.INCOMPLETE
+
+
+def test_whoever_turns_every_crowd_away_was_not_seen_to_choose_one_of_it(server: Server) -> None:
+    """A shop that answers 503 to all copies of a payment, and to nothing else, shows nothing of a race."""
+    found, over = under_way()
+    crowd: set[str] = set()
+
+    def noted(brought: Brought) -> bool:
+        crowd.update({nonce_of(brought)} if found(brought) else ())
+        return False
+
+    def change(brought: Brought, answer: Answer) -> None:
+        if nonce_of(brought) in crowd:
+            answer.become(503)
+        over(brought, answer)
+
+    run = judged_paid(server, only=("x402.settlement.concurrent-use",), opens=noted, change=change)
+    assert {result.outcome for result in run.results.values()} == {Outcome.UNTESTABLE}
 
 
 def test_a_marker_in_the_receipt_proves_nothing(server: Server) -> None:
