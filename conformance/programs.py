@@ -48,6 +48,8 @@ KNOWN = (
     "lose a; replay 1; replay 1",
     "lose a; replay 1 at b",
     "postpone a; replay 1; replay 1",
+    "lose a; race 3 of 1",
+    "postpone a; race 3 of 1",
     "pay a; pay b; pay a; replay 1",
 )
 """The attacks of history, asked before anything is drawn."""

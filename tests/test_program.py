@@ -132,6 +132,21 @@ def _bought_elsewhere() -> dict[str, Any]:
     return {"opens": opens, "change": change}
 
 
+def _owed_until_served(told: Callable[[Told], bool]) -> dict[str, Any]:
+    """A shop that owes one answer to whoever was ``told`` so, and notes that they had it when it is sent."""
+    owed: set[str] = set()
+
+    def note(found: Told) -> None:
+        if found.kind == "settle" and told(found):
+            owed.add(found.nonce)
+
+    def change(brought: Brought, answer: Answer) -> None:
+        if answer.status == 200:
+            owed.discard(_nonce(brought))
+
+    return {"opens": lambda brought: _nonce(brought) in owed, "hears": note, "change": change}
+
+
 FOUND: tuple[PaidFault, ...] = (
     fault(
         "it forgets a payment once two others were made",
@@ -153,6 +168,14 @@ FOUND: tuple[PaidFault, ...] = (
     fault(
         "whoever waits for a settlement may come again, and again",
         **_heard_as_yes(lambda told: _says(told, "settlement_pending")),
+    ),
+    fault(
+        "whoever lost the answer to a settlement may come once, or thrice at once",
+        **_owed_until_served(lambda told: told.failed),
+    ),
+    fault(
+        "whoever waits for a settlement may come once, or thrice at once",
+        **_owed_until_served(lambda told: _says(told, "settlement_pending")),
     ),
     fault("whoever paid for nothing may choose something else", **_bought_elsewhere(), goods=_V2),
 )
