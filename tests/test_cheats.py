@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fault_retry import nonce_of, under_way
 from judging import Edit, judged_paid
+from legal_replay import identified
 from serving import Answer
 from sessions import nested, paid_profile
 from shop import Brought, Change, Shop, shop
@@ -31,6 +32,13 @@ def server() -> Iterator[Server]:
 def _marker(marker: Any) -> Edit:
     def edit(written: dict[str, Any]) -> None:
         written["endpoint"][0]["marker"] = marker
+
+    return edit
+
+
+def _claims(*classes: str) -> Edit:
+    def edit(written: dict[str, Any]) -> None:
+        written["claims"] = {"classes": [*classes]}
 
     return edit
 
@@ -96,6 +104,14 @@ def test_whoever_turns_every_crowd_away_was_not_seen_to_choose_one_of_it(server:
 
     run = judged_paid(server, only=("x402.settlement.concurrent-use",), opens=noted, change=change)
     assert {result.outcome for result in run.results.values()} == {Outcome.UNTESTABLE}
+
+
+def test_an_identifier_excuses_no_second_answer_where_nobody_judges_what_it_brings_back(server: Server) -> None:
+    """An offer that asks for identifiers, by a vendor who does not claim their class, leaves open what comes again."""
+    only = tuple(f"x402.settlement.{name}" for name in ("sequential-replay", "any-order", "refused-again"))
+    run = judged_paid(server, only=only, edit=_claims("x402/settlement"), **identified())
+    assert {result.outcome for result in run.results.values()} == {Outcome.UNTESTABLE}
+    assert all("x402/identifier" in result.finding.reason for result in run.results.values() if result.finding)
 
 
 def test_a_marker_in_the_receipt_proves_nothing(server: Server) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from conformance.attempts import label
 from conformance.checks import check
 from conformance.checks.opening import controls, doubt, paid_for, served
-from conformance.checks.reuse import is_charged, opens_once
+from conformance.checks.reuse import is_charged, may_return, opens_once
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.gather import unpaid
@@ -13,7 +13,6 @@ from conformance.occasions import failing, hanging
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.paid import FacilitatorCall, Paid
 from conformance.protocols import x402
-from conformance.protocols.x402.identifier import identifies
 from conformance.protocols.x402.receipt import RECEIPT, Receipt, receipts
 from conformance.retries import (
     AGAIN,
@@ -114,7 +113,7 @@ def _charged(evidence: Evidence, group: str) -> Iterator[int]:
     """The versions in which the good payment of a group was served and charged, and opens one answer only."""
     opens_once(evidence)
     for version, exchange in controls(evidence, group):
-        if is_charged(exchange) and not identifies(evidence.response("unpaid"), version):
+        if is_charged(exchange) and not may_return(evidence, evidence.response("unpaid"), version):
             yield version
 
 
