@@ -20,6 +20,7 @@ __all__ = [
     "AGAIN",
     "ALONE",
     "AT_REST",
+    "AT_WORK",
     "BOOM",
     "BRIEF",
     "HANGING",
@@ -73,7 +74,7 @@ AT_REST = "at rest"
 _ONCE = ", once"
 _BRIEF = 7
 """Seconds: one more than a facilitator needs to settle, less than that once a handler took two."""
-_AT_WORK = 1.0
+AT_WORK = 1.0
 """Seconds: what is answered sooner was refused, and not made."""
 _LATER = 0.4
 """Seconds after which a handler that takes two is at work for sure."""
@@ -230,7 +231,7 @@ def _may_have_run(exchange: Exchange) -> bool:
     """Whether the handler ran for a request: not where it was refused at once, or nobody was asked about its payment."""
     if exchange.response is None:
         return bool(exchange.paid and exchange.paid.calls)
-    return exchange.took > _AT_WORK
+    return exchange.took > AT_WORK
 
 
 def _slow_turns(probe: Probe, here: str, order: Order) -> list[tuple[str, Turn]]:

@@ -114,6 +114,20 @@ def test_an_identifier_excuses_no_second_answer_where_nobody_judges_what_it_brin
     assert all("x402/identifier" in result.finding.reason for result in run.results.values() if result.finding)
 
 
+def test_a_variation_that_varies_nothing_shows_nothing(server: Server) -> None:
+    """What is neither slow nor fails, though the profile says so, was not at work and did not fail."""
+    rows = ("settlement.in-flight", "settlement.hung-up-meanwhile", "settlement.charged-failure-retry")
+
+    def plain(written: dict[str, Any]) -> None:
+        for name in ("slow", "failing"):
+            written["endpoint"][0][name] = {"query": {"plain": "1"}}
+
+    only = (*(f"x402.{name}" for name in rows), "x402.order.in-flight-runs-once")
+    run = judged_paid(server, only=only, edit=plain)
+    assert {result.outcome for result in run.results.values()} == {Outcome.UNTESTABLE}
+    assert len(run.results) == 4
+
+
 def test_a_marker_in_the_receipt_proves_nothing(server: Server) -> None:
     """A receipt comes with a settlement, whatever is served."""
     # {"success":true in base64, as every receipt begins.

@@ -18,6 +18,7 @@ from conformance.retries import (
     AGAIN,
     ALONE,
     AT_REST,
+    AT_WORK,
     BOOM,
     HANGING,
     IN_FLIGHT,
@@ -146,14 +147,28 @@ def _opens_one_at_most(evidence: Evidence, version: int, group: str, name: str) 
                 reason=f"The same payment opened {opened!r} already." if opened else "",
             )
         opened = here
+    if group == IN_FLIGHT:
+        _is_slow(evidence, version)
     return True
+
+
+def _is_slow(evidence: Evidence, version: int) -> None:
+    """Raises Untestable unless a handler was at work while the payment came again."""
+    first = label(version, IN_FLIGHT, SLOW)
+    took = max(evidence.exchange(here).took for here in (first, first + AGAIN))
+    if took < AT_WORK:
+        reason = f"the slow request (endpoint.slow) took {took:.1f} s: nothing was at work when its payment came again"
+        raise Untestable(reason)
 
 
 def _met(exchange: Exchange, name: str) -> bool:
     """Whether the target ran into what the payment is named after."""
     paid = paid_for(exchange)
     if name == BOOM:
-        return exchange.response is not None and exchange.response.status >= 400 and any(c.good for c in paid.calls)
+        if exchange.response and exchange.response.status < 400:
+            reason = f"the request that fails by the profile (endpoint.failing) is answered {exchange.response.shown()}"
+            raise Untestable(reason)
+        return exchange.response is not None and any(c.good for c in paid.calls)
     return name not in _OPENS_NOTHING or any(f"{call.kind}/{call.fault}" in paid.faults for call in paid.calls)
 
 
@@ -308,6 +323,7 @@ def test_in_flight_runs_once(evidence: Evidence) -> None:
         if seen is None or seen[0] == seen[1]:
             reason = "the witness does not move for a good payment, or cannot be read: it proves nothing"
             raise Untestable(reason)
+        _is_slow(evidence, version)
         # It was sent once more by itself where the handler ran more often than there were payments.
         alone = evidence.exchanges.get(label(version, IN_FLIGHT, ALONE))
         ran = paid_for(alone).witness if alone else None
