@@ -10,7 +10,7 @@ from conformance.profile import Endpoint, Entitlement
 from conformance.protocols import x402
 from conformance.protocols.x402.identifier import IDENTIFIER, advertises, requires
 from conformance.purse import Made, Order, Unpayable
-from conformance.replays import AIDED, settled_once
+from conformance.replays import AIDED, MORE, another_body, settled_once
 
 __all__ = [
     "AGAIN",
@@ -117,13 +117,13 @@ def known(probe: Probe) -> None:
 
 
 def known_for_another_request(probe: Probe) -> None:
-    """The same payment with another query, and with a member more in a JSON body, twice each."""
+    """The same payment with another query, and with a member more in its body, twice each."""
     probe.gather(identified)
     if (made := _first(probe)) is None or probe.endpoint is None:
         return
-    asks: dict[str, Changes] = {ANOTHER_REQUEST[0]: Changes(query={"conformance": "1"})}
-    if isinstance(probe.endpoint.json, dict):
-        asks[ANOTHER_REQUEST[1]] = Changes(body=json.dumps(probe.endpoint.json | {"conformance": "1"}).encode())
+    asks: dict[str, Changes] = {ANOTHER_REQUEST[0]: Changes(query=MORE)}
+    if (body := another_body(probe.endpoint)) is not None:
+        asks[ANOTHER_REQUEST[1]] = Changes(body=body)
     for name, changes in asks.items():
         for turn in (1, 2):
             probe.repeat(named(f"{name} #{turn}"), made, watched=True, **changes)

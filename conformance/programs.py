@@ -7,7 +7,6 @@ and tells its story in a traceback: a text is asked here, decided elsewhere, aga
 stands in the finding as short as it became.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from conformance.protocols import x402
 from conformance.protocols.x402.encoding import TWINS
 from conformance.protocols.x402.identifier import identifies
 from conformance.purse import Made, Order, Unpayable
+from conformance.replays import MORE, another_body
 
 __all__ = [
     "FAULTS",
@@ -73,7 +73,6 @@ _REPLAYS = ("replay", "replay", "replay", "replay", "replay", "race 2 of", "race
 _REQUESTS = (" with another query", " with another body")
 _OTHERWISE = (*("",) * 20, *(f" as {twin.name}" for twin in TWINS if not twin.raw), *_REQUESTS * 3)
 """The words of a step, each as often as it is drawn, the plainest first."""
-_MORE = {"conformance": "1"}
 
 
 def programs() -> st.SearchStrategy[str]:
@@ -222,12 +221,12 @@ def _doing(probe: Probe, text: str, places: list[_Place], made: list[tuple[_Plac
 
 
 def _other_request(endpoint: Endpoint, what: str | None) -> tuple[str, Changes]:
-    """What is different about a request: its body only where that is a JSON object, its query elsewhere."""
+    """What is different about a request: its body only where that has members, its query elsewhere."""
     if what is None:
         return "", {}
-    if what == "body" and isinstance(endpoint.json, dict):
-        return what, Changes(body=json.dumps(endpoint.json | _MORE).encode())
-    return "query", Changes(query=_MORE)
+    if what == "body" and (body := another_body(endpoint)) is not None:
+        return what, Changes(body=body)
+    return "query", Changes(query=MORE)
 
 
 def _counted(places: list[_Place], letter: str) -> _Place:
