@@ -24,6 +24,7 @@ __all__ = [
     "LONGEST",
     "MALFORMED",
     "NO_IDENTIFIER",
+    "OTHER_BYTES",
     "ROUNDS",
     "SHORTEST",
     "at_endpoint",
@@ -34,6 +35,7 @@ __all__ = [
     "known",
     "known_elsewhere",
     "known_for_another_request",
+    "known_in_other_bytes",
     "named",
     "settled",
     "spelled",
@@ -54,6 +56,8 @@ _FORGED = {
 _FORGED_ANEW = "forged anew"
 ALL_FORGED = (*_FORGED, _FORGED_ANEW)
 ANOTHER_REQUEST = ("another query", "another body")
+OTHER_BYTES = ("nonce-upper", "white-space")
+"""Twins as which the payment comes again."""
 NO_IDENTIFIER = "no identifier"
 SHORTEST, LONGEST = "of 16 characters", "of 128 characters"
 MALFORMED = (
@@ -127,6 +131,15 @@ def known_for_another_request(probe: Probe) -> None:
     for name, changes in asks.items():
         for turn in (1, 2):
             probe.repeat(named(f"{name} #{turn}"), made, watched=True, **changes)
+
+
+def known_in_other_bytes(probe: Probe) -> None:
+    """The same payment as two twins write it, twice each."""
+    probe.gather(identified)
+    if made := _first(probe):
+        for twin in OTHER_BYTES:
+            for turn in (1, 2):
+                probe.repeat(named(f"{twin} #{turn}"), probe.purse.rewritten(made, (twin,)), watched=True)
 
 
 def known_elsewhere(probe: Probe) -> None:
