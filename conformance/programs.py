@@ -63,9 +63,12 @@ FAULTS: Mapping[str, str] = {
 }
 """What the facilitator does wrong once about the fresh payment of a step, by the verb."""
 
-_FRESH = re.compile(rf"(?:({'|'.join(FAULTS)}|ask)|race ([2-4])) ([a-d])")
+_LETTERS = "abcdefgh"
+"""As many places as a program goes to by name."""
+_FRESH = re.compile(rf"(?:({'|'.join(FAULTS)}|ask)|race ([2-4])) ([{_LETTERS}])")
 _AGAIN = re.compile(
-    r"(?:replay|race ([2-4]) of) ([1-4])(?: at ([a-d]))?(?: as ([a-z0-9-]+))?(?: with another (query|body))?", re.ASCII
+    rf"(?:replay|race ([2-4]) of) ([1-4])(?: at ([{_LETTERS}]))?(?: as ([a-z0-9-]+))?(?: with another (query|body))?",
+    re.ASCII,
 )
 _MOST = 8
 _FRESHLY = ("pay", "pay", *FAULTS, "race 2", "race 3")
@@ -80,7 +83,7 @@ def programs() -> st.SearchStrategy[str]:
     # A place for each step, and nothing in some of them: so one is taken away wherever it stands, and no other moves.
     step = st.tuples(
         st.sampled_from((*("",) * 4, *_REPLAYS, *_FRESHLY, "ask", "ask")),
-        st.sampled_from((*("",) * 4, *"abcd")),
+        st.sampled_from((*("",) * len(_LETTERS), *_LETTERS)),
         st.sampled_from("1234"),
         st.sampled_from(_OTHERWISE),
     ).map(_written)
@@ -230,7 +233,7 @@ def _other_request(endpoint: Endpoint, what: str | None) -> tuple[str, Changes]:
 
 
 def _counted(places: list[_Place], letter: str) -> _Place:
-    return places["abcd".index(letter) % len(places)]
+    return places[_LETTERS.index(letter) % len(places)]
 
 
 def _by(place: _Place, places: list[_Place]) -> str:

@@ -203,6 +203,15 @@ def judged(server: Server, entry: PaidFault | PaidLegal, examples: int = 2) -> t
     return result, found
 
 
+def test_programs_go_to_the_sixth_place_too(server: Server) -> None:
+    """One endpoint out of many that forgets is found, wherever it stands in the profile."""
+    seams = returning(lambda *_: True)
+    flaws = seams | {"opens": lambda brought: brought.path == "/satellite" and seams["opens"](brought)}
+    goods = ("/weather", "/forecast", "/almanac", "/report", "/satellite")
+    result, _ = judged(server, fault("forgets at one endpoint", **flaws, goods=goods), 25)
+    assert result.outcome is Outcome.VIOLATED
+
+
 SEQUENCES = [entry for entry in REPLAYED if any(not rule.endswith(("-unaided", "run-once")) for rule in entry.red)]
 """Without those whose facilitator knows better than they do."""
 
