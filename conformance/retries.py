@@ -134,9 +134,11 @@ def left(probe: Probe) -> None:
             here = label(version, RETRY, LEFT[0])
             _leave(probe, here, Order(version=version), _at_once)
             _leave(probe, here + UNAIDED, Order(version=version, faults=_FORGETS), _at_once)
-            for each in (here, label(version, RETRY, LEFT[1])):
-                _until_done(probe, each)
-                _twice_more(probe, each)
+            _until_done(probe, here)
+            _twice_more(probe, here)
+            # Whoever gives what was paid for to one who comes back may give it to two who come at once.
+            _until_done(probe, label(version, RETRY, LEFT[1]))
+            _twice_at_once(probe, label(version, RETRY, LEFT[1]))
             _until_done(probe, here + UNAIDED)
             _once_more(probe, here + UNAIDED)
 
@@ -301,6 +303,16 @@ def _twice_more(probe: Probe, here: str) -> None:
         probe.purse.forgive(made)
         for more in (AGAIN, MORE):
             probe.repeat(here + more, made)
+
+
+def _twice_at_once(probe: Probe, here: str) -> None:
+    """As ``_twice_more``, both at the same moment; what the facilitator was asked stands with the first."""
+    if made := _sent_before(probe, here):
+        probe.purse.forgive(made)
+        answered = probe.wire.send_at_once([_request(probe, made, Changes())] * 2, account=_account(probe))
+        notes = (probe.purse.followed_on(made), made.note)
+        for more, exchange, note in zip((AGAIN, MORE), answered, notes, strict=True):
+            probe.kept[here + more] = replace(exchange, paid=note)
 
 
 def _once_more(probe: Probe, here: str) -> None:
