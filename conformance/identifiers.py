@@ -10,7 +10,7 @@ from conformance.profile import Endpoint, Entitlement
 from conformance.protocols import x402
 from conformance.protocols.x402.identifier import IDENTIFIER, advertises, requires
 from conformance.purse import Made, Order, Unpayable
-from conformance.replays import AIDED, settled_once
+from conformance.replays import AIDED, MORE, another_body, settled_once
 
 __all__ = [
     "AGAIN",
@@ -24,6 +24,7 @@ __all__ = [
     "LONGEST",
     "MALFORMED",
     "NO_IDENTIFIER",
+    "OTHER_BYTES",
     "ROUNDS",
     "SHORTEST",
     "at_endpoint",
@@ -34,6 +35,7 @@ __all__ = [
     "known",
     "known_elsewhere",
     "known_for_another_request",
+    "known_in_other_bytes",
     "named",
     "settled",
     "spelled",
@@ -54,6 +56,8 @@ _FORGED = {
 _FORGED_ANEW = "forged anew"
 ALL_FORGED = (*_FORGED, _FORGED_ANEW)
 ANOTHER_REQUEST = ("another query", "another body")
+OTHER_BYTES = ("nonce-upper", "white-space")
+"""Twins as which the payment comes again."""
 NO_IDENTIFIER = "no identifier"
 SHORTEST, LONGEST = "of 16 characters", "of 128 characters"
 MALFORMED = (
@@ -117,16 +121,25 @@ def known(probe: Probe) -> None:
 
 
 def known_for_another_request(probe: Probe) -> None:
-    """The same payment with another query, and with a member more in a JSON body, twice each."""
+    """The same payment with another query, and with a member more in its body, twice each."""
     probe.gather(identified)
     if (made := _first(probe)) is None or probe.endpoint is None:
         return
-    asks: dict[str, Changes] = {ANOTHER_REQUEST[0]: Changes(query={"conformance": "1"})}
-    if isinstance(probe.endpoint.json, dict):
-        asks[ANOTHER_REQUEST[1]] = Changes(body=json.dumps(probe.endpoint.json | {"conformance": "1"}).encode())
+    asks: dict[str, Changes] = {ANOTHER_REQUEST[0]: Changes(query=MORE)}
+    if (body := another_body(probe.endpoint)) is not None:
+        asks[ANOTHER_REQUEST[1]] = Changes(body=body)
     for name, changes in asks.items():
         for turn in (1, 2):
             probe.repeat(named(f"{name} #{turn}"), made, watched=True, **changes)
+
+
+def known_in_other_bytes(probe: Probe) -> None:
+    """The same payment as two twins write it, twice each."""
+    probe.gather(identified)
+    if made := _first(probe):
+        for twin in OTHER_BYTES:
+            for turn in (1, 2):
+                probe.repeat(named(f"{twin} #{turn}"), probe.purse.rewritten(made, (twin,)), watched=True)
 
 
 def known_elsewhere(probe: Probe) -> None:

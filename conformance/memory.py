@@ -102,10 +102,11 @@ def remembered(probe: Probe) -> None:
         try:
             first, *others = [turn.result() for turn in starting]
             shops = _ready(_opened(first))
-            for shop, version in _sold(shops):
-                _pay(shop, version, RESTART)
             for second in others:
                 _at_replica(probe, shops, second)
+            # Right before the end: a memory that is written down now and then may not know of them yet.
+            for shop, version in _sold(shops):
+                _pay(shop, version, RESTART)
             lives[0].close()
             again = _anew(probe, first, own, folder)
         except ProfileError as error:
@@ -178,8 +179,8 @@ def _refused(exchange: Exchange) -> bool:
 
 
 def _stop(turn: Future[Instance]) -> None:
-    if turn.exception() is None:
-        turn.result().stop()
+    """Ends an instance; one that is still starting as soon as it has, also where we are interrupted meanwhile."""
+    turn.add_done_callback(lambda done: None if done.exception() else done.result().stop())
 
 
 def _anew(probe: Probe, first: Instance, own: facilitator.Running, folder: str) -> Instance:

@@ -7,7 +7,6 @@ and tells its story in a traceback: a text is asked here, decided elsewhere, aga
 stands in the finding as short as it became.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from conformance.protocols import x402
 from conformance.protocols.x402.encoding import TWINS
 from conformance.protocols.x402.identifier import identifies
 from conformance.purse import Made, Order, Unpayable
+from conformance.replays import MORE, another_body
 
 __all__ = [
     "FAULTS",
@@ -48,6 +48,8 @@ KNOWN = (
     "lose a; replay 1; replay 1",
     "lose a; replay 1 at b",
     "postpone a; replay 1; replay 1",
+    "lose a; race 3 of 1",
+    "postpone a; race 3 of 1",
     "pay a; pay b; pay a; replay 1",
 )
 """The attacks of history, asked before anything is drawn."""
@@ -61,9 +63,12 @@ FAULTS: Mapping[str, str] = {
 }
 """What the facilitator does wrong once about the fresh payment of a step, by the verb."""
 
-_FRESH = re.compile(rf"(?:({'|'.join(FAULTS)}|ask)|race ([2-4])) ([a-d])")
+_LETTERS = "abcdefgh"
+"""As many places as a program goes to by name."""
+_FRESH = re.compile(rf"(?:({'|'.join(FAULTS)}|ask)|race ([2-4])) ([{_LETTERS}])")
 _AGAIN = re.compile(
-    r"(?:replay|race ([2-4]) of) ([1-4])(?: at ([a-d]))?(?: as ([a-z0-9-]+))?(?: with another (query|body))?", re.ASCII
+    rf"(?:replay|race ([2-4]) of) ([1-4])(?: at ([{_LETTERS}]))?(?: as ([a-z0-9-]+))?(?: with another (query|body))?",
+    re.ASCII,
 )
 _MOST = 8
 _FRESHLY = ("pay", "pay", *FAULTS, "race 2", "race 3")
@@ -71,7 +76,6 @@ _REPLAYS = ("replay", "replay", "replay", "replay", "replay", "race 2 of", "race
 _REQUESTS = (" with another query", " with another body")
 _OTHERWISE = (*("",) * 20, *(f" as {twin.name}" for twin in TWINS if not twin.raw), *_REQUESTS * 3)
 """The words of a step, each as often as it is drawn, the plainest first."""
-_MORE = {"conformance": "1"}
 
 
 def programs() -> st.SearchStrategy[str]:
@@ -79,7 +83,7 @@ def programs() -> st.SearchStrategy[str]:
     # A place for each step, and nothing in some of them: so one is taken away wherever it stands, and no other moves.
     step = st.tuples(
         st.sampled_from((*("",) * 4, *_REPLAYS, *_FRESHLY, "ask", "ask")),
-        st.sampled_from((*("",) * 4, *"abcd")),
+        st.sampled_from((*("",) * len(_LETTERS), *_LETTERS)),
         st.sampled_from("1234"),
         st.sampled_from(_OTHERWISE),
     ).map(_written)
@@ -220,16 +224,16 @@ def _doing(probe: Probe, text: str, places: list[_Place], made: list[tuple[_Plac
 
 
 def _other_request(endpoint: Endpoint, what: str | None) -> tuple[str, Changes]:
-    """What is different about a request: its body only where that is a JSON object, its query elsewhere."""
+    """What is different about a request: its body only where that has members, its query elsewhere."""
     if what is None:
         return "", {}
-    if what == "body" and isinstance(endpoint.json, dict):
-        return what, Changes(body=json.dumps(endpoint.json | _MORE).encode())
-    return "query", Changes(query=_MORE)
+    if what == "body" and (body := another_body(endpoint)) is not None:
+        return what, Changes(body=body)
+    return "query", Changes(query=MORE)
 
 
 def _counted(places: list[_Place], letter: str) -> _Place:
-    return places["abcd".index(letter) % len(places)]
+    return places[_LETTERS.index(letter) % len(places)]
 
 
 def _by(place: _Place, places: list[_Place]) -> str:

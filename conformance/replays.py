@@ -1,9 +1,11 @@
 """Payments that are used twice, one after the other: in the same and in other bytes, for other requests, elsewhere."""
 
 import json
+import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from conformance.attempts import GOOD, label, versions
 from conformance.exchange import Response
@@ -17,9 +19,11 @@ from conformance.purse import Made, Order, Unpayable
 __all__ = [
     "AIDED",
     "ANOTHER_HOST",
+    "MORE",
     "UNAIDED",
     "Aid",
     "Twice",
+    "another_body",
     "composed",
     "composing",
     "in_the_other_version",
@@ -75,6 +79,14 @@ AIDED = Aid(group="replay")
 UNAIDED = Aid(group="unaided replay", faults=("verify/forgets", "settle/forgets"))
 """By nobody: the facilitator says yes to whatever is signed, as often as it is asked."""
 ANOTHER_HOST = "elsewhere.example"
+_ANOTHER_CLIENT = {
+    "User-Agent": "curl/8.5.0",
+    "Accept-Language": "fr",
+    "X-Forwarded-For": "203.0.113.7",
+    "Forwarded": "for=203.0.113.7",
+}
+MORE = {"conformance": "1"}
+"""A member more in a query, or in a body."""
 _UNDER_ANOTHER_HOST = "unpaid under another host"
 
 
@@ -105,12 +117,12 @@ def replayed(aid: Aid) -> Gather:
 
 
 def replayed_in_other_bytes(aid: Aid) -> Gather:
-    """The same payment as each twin writes it, and as the other version does where that is spoken."""
+    """The same payment as each twin writes it, as the other version does, and signed anew for the same nonce."""
     return Twice(asks=_replay_twins, aid=aid)
 
 
 def replayed_for_another_request(aid: Aid) -> Gather:
-    """The same payment with another query, under another host, and with a member more in a JSON body."""
+    """The same payment by another client, with another query or body, under another host, and by other spellings of the path."""
     return Twice(asks=_replay_for_another, aid=aid)
 
 
@@ -151,18 +163,55 @@ def _replay_twins(probe: Probe, aid: Aid) -> None:
             # It may be written so from the beginning.
             if other.value != made.value:
                 probe.repeat(label(version, aid.group, twin.name), other, raw=twin.raw)
-        if (as_other := in_the_other_version(probe, made)) is not None:
-            probe.repeat(label(version, aid.group, f"as version {as_other.note.version}"), as_other)
+        as_other = in_the_other_version(probe, made) or _in_the_other_shape(probe, made)
+        probe.repeat(label(version, aid.group, f"as version {as_other.note.version}"), as_other)
+        probe.repeat(label(version, aid.group, "signed anew"), probe.purse.signed_anew(made))
 
 
 def _replay_for_another(probe: Probe, aid: Aid) -> None:
     for version, made in settled(probe, aid):
-        probe.repeat(label(version, aid.group, "another query"), made, query={"conformance": "1"})
+        probe.repeat(label(version, aid.group, "another query"), made, query=MORE)
+        probe.repeat(label(version, aid.group, "another client"), made, headers=_ANOTHER_CLIENT)
+        for how, path in _same_by(probe):
+            probe.repeat(label(version, aid.group, how), made, path=path)
         if same_offer_at_another_host(probe):
             probe.repeat(label(version, aid.group, "another host"), made, headers={"Host": ANOTHER_HOST})
-        if probe.endpoint and isinstance(probe.endpoint.json, dict):
-            body = json.dumps(probe.endpoint.json | {"conformance": "1"}).encode()
+        if (body := another_body(probe.endpoint)) is not None:
             probe.repeat(label(version, aid.group, "another body"), made, body=body)
+
+
+def another_body(endpoint: Endpoint | None) -> bytes | None:
+    """The content of an endpoint's request with a member more; None where it is neither a JSON object nor a form."""
+    if endpoint and isinstance(endpoint.json, dict):
+        return json.dumps(endpoint.json | MORE).encode()
+    return urlencode(dict(endpoint.form) | MORE).encode() if endpoint and endpoint.form is not None else None
+
+
+def _same_by(probe: Probe) -> list[tuple[str, str]]:
+    """The spellings of the path by which the endpoint refuses as it does by its own."""
+    probe.gather(_unpaid_by_other_spellings)
+    usual = probe.kept["unpaid"].response
+    return [
+        (how, path)
+        for how, path in _spellings(probe.endpoint)
+        if usual and (there := probe.kept[f"unpaid by {how}"].response) and there.status == usual.status
+    ]
+
+
+def _unpaid_by_other_spellings(probe: Probe) -> None:
+    for how, path in _spellings(probe.endpoint):
+        probe.ask(f"unpaid by {how}", path=path)
+
+
+def _spellings(endpoint: Endpoint | None) -> Iterator[tuple[str, str]]:
+    """The path as many servers take it as well."""
+    own, mark, query = (endpoint.path if endpoint else "/").partition("?")
+    if last := re.search(r"(?<!%)(?<!%[0-9A-Fa-f])[A-Za-z0-9](?=/?$)", own):
+        yield "an encoded letter", f"{own[: last.start()]}%{ord(last[0]):02X}{own[last.end() :]}{mark}{query}"
+    if own != own.upper():
+        yield "upper case", f"{own.upper()}{mark}{query}"
+    if own != "/":
+        yield "another slash", f"{own[:-1] if own.endswith('/') else own + '/'}{mark}{query}"
 
 
 def _replay_elsewhere(probe: Probe, aid: Aid) -> None:
@@ -227,6 +276,12 @@ def in_the_other_version(probe: Probe, made: Made) -> Made | None:
         return probe.purse.carried_by(made, probe.offer(other))
     except Unpayable:
         return None
+
+
+def _in_the_other_shape(probe: Probe, made: Made) -> Made:
+    """The same where the other version is not spoken, or for something else: it may be read all the same."""
+    other = probe.purse.broken(made, "shape-of-the-other-version")
+    return replace(other, note=replace(other.note, version=3 - made.note.version, recipe=""))
 
 
 def same_offer_at_another_host(probe: Probe) -> bool:

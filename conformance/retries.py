@@ -20,6 +20,7 @@ __all__ = [
     "AGAIN",
     "ALONE",
     "AT_REST",
+    "AT_WORK",
     "BOOM",
     "BRIEF",
     "HANGING",
@@ -73,7 +74,7 @@ AT_REST = "at rest"
 _ONCE = ", once"
 _BRIEF = 7
 """Seconds: one more than a facilitator needs to settle, less than that once a handler took two."""
-_AT_WORK = 1.0
+AT_WORK = 1.0
 """Seconds: what is answered sooner was refused, and not made."""
 _LATER = 0.4
 """Seconds after which a handler that takes two is at work for sure."""
@@ -133,9 +134,11 @@ def left(probe: Probe) -> None:
             here = label(version, RETRY, LEFT[0])
             _leave(probe, here, Order(version=version), _at_once)
             _leave(probe, here + UNAIDED, Order(version=version, faults=_FORGETS), _at_once)
-            for each in (here, label(version, RETRY, LEFT[1])):
-                _until_done(probe, each)
-                _twice_more(probe, each)
+            _until_done(probe, here)
+            _twice_more(probe, here)
+            # Whoever gives what was paid for to one who comes back may give it to two who come at once.
+            _until_done(probe, label(version, RETRY, LEFT[1]))
+            _twice_at_once(probe, label(version, RETRY, LEFT[1]))
             _until_done(probe, here + UNAIDED)
             _once_more(probe, here + UNAIDED)
 
@@ -230,7 +233,7 @@ def _may_have_run(exchange: Exchange) -> bool:
     """Whether the handler ran for a request: not where it was refused at once, or nobody was asked about its payment."""
     if exchange.response is None:
         return bool(exchange.paid and exchange.paid.calls)
-    return exchange.took > _AT_WORK
+    return exchange.took > AT_WORK
 
 
 def _slow_turns(probe: Probe, here: str, order: Order) -> list[tuple[str, Turn]]:
@@ -300,6 +303,16 @@ def _twice_more(probe: Probe, here: str) -> None:
         probe.purse.forgive(made)
         for more in (AGAIN, MORE):
             probe.repeat(here + more, made)
+
+
+def _twice_at_once(probe: Probe, here: str) -> None:
+    """As ``_twice_more``, both at the same moment; what the facilitator was asked stands with the first."""
+    if made := _sent_before(probe, here):
+        probe.purse.forgive(made)
+        answered = probe.wire.send_at_once([_request(probe, made, Changes())] * 2, account=_account(probe))
+        notes = (probe.purse.followed_on(made), made.note)
+        for more, exchange, note in zip((AGAIN, MORE), answered, notes, strict=True):
+            probe.kept[here + more] = replace(exchange, paid=note)
 
 
 def _once_more(probe: Probe, here: str) -> None:

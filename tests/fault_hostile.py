@@ -150,6 +150,9 @@ def _unparsed(brought: Brought) -> bool:
     return False
 
 
+_USED_TOO = ("x402.settlement.replayed-twin", "x402.settlement.replayed-twin-unaided")
+"""What opens unread in the other version may be a payment that was used."""
+
 HOSTILE: tuple[PaidFault, ...] = (
     fault(
         "what cannot be read is taken as paid",
@@ -247,11 +250,13 @@ HOSTILE: tuple[PaidFault, ...] = (
     fault(
         "the field of the other version opens unread",
         "x402.guard.both-versions",
+        *_USED_TOO,
         opens=lambda brought: bool(brought.get(_MINE[1 if brought.path == "/weather" else 2])),
     ),
     fault(
         "a version that it does not offer opens unverified",
         "x402.guard.both-versions",
+        *_USED_TOO,
         opens=lambda brought: _shaped_as(1, brought),
         goods=V2,
     ),

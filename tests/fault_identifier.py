@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from careless import every_402, spoilt, wanted
+from careless import every_402, spoilt, wanted, why
 from fault_replay import returning
 from paid_fault import PaidFault, fault
 from serving import Answer
@@ -291,6 +291,11 @@ def _charged_and_refused() -> dict[str, Any]:
     return {"rewrite": rewrite, "change": _told(400, lambda brought, _: brought.value in bad)}
 
 
+def _asks(brought: Brought) -> tuple[str, str, bytes]:
+    """Why the payment is not good, which is no reason for the first, and what is asked for."""
+    return why(brought), brought.query, brought.body
+
+
 def _id(name: str) -> str:
     return f"x402.identifier.{name}"
 
@@ -318,6 +323,11 @@ IDENTIFIED: tuple[PaidFault, ...] = tuple(
         ("the same again is answered in other words", ("same-answer",), {"change": _repeated(_other_words)}),
         ("the same again is answered without a receipt", ("same-receipt",), {"change": _repeated(silenced)}),
         ("the same again is made again", ("runs-once", "in-flight-runs-once"), {"runs": _runs_again()}),
+        (
+            "the same again in other bytes is made again",
+            ("runs-once",),
+            returning(lambda first, brought: first.value != brought.value and _asks(first) == _asks(brought)),
+        ),
         (
             "an identifier opens whatever is asked for",
             ("another-request",),

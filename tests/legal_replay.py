@@ -13,7 +13,7 @@ from variant import endpoints
 
 from conformance.protocols.x402.identifier import IDENTIFIER
 
-__all__ = ["LEGAL_REPLAY"]
+__all__ = ["LEGAL_REPLAY", "identified"]
 
 _ANY = ("/weather",)
 _TWO = ("/weather", "/satellite")
@@ -43,7 +43,7 @@ def _in_conflict() -> Change:
     return change
 
 
-def _identified() -> dict[str, Any]:
+def identified() -> dict[str, Any]:
     """Gives the same answer to whoever comes with the same payment, and asks for an identifier of each in its offer."""
     seams = returning(lambda *_: True)
     advertised = extended(IDENTIFIER, lambda: _EXTENSION)
@@ -108,7 +108,7 @@ LEGAL_REPLAY: tuple[PaidLegal, ...] = (
     legal(
         "whoever comes with the same payment and the identifier that it asks for gets the same answer",
         *(f"x402.settlement.{name}: the answer of before, under the extension payment-identifier" for name in _ONCE),
-        **_identified(),
+        **identified(),
         goods=_ANY,
     ),
 )

@@ -32,6 +32,7 @@ __all__ = [
     "nested",
     "paid_profile",
     "profile",
+    "runs",
     "sandbox",
     "session",
     "started",
@@ -138,6 +139,16 @@ def started(
         )
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def runs(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be asked how it ended does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    told = Path(f"/proc/{pid}/stat")
+    return not told.exists() or told.read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
 def session(

@@ -70,6 +70,8 @@ class Brought:
     value: str
     """The field value; empty without one."""
     body: bytes = b""
+    target: str = ""
+    """The path as it was written."""
 
     @property
     def payment(self) -> dict[str, Any]:
@@ -411,6 +413,7 @@ def _brought(scope: MutableMapping[str, Any]) -> Brought:
         headers=headers,
         version=version,
         value=value,
+        target=scope["raw_path"].decode("latin-1"),
     )
 
 

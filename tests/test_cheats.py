@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fault_retry import nonce_of, under_way
 from judging import Edit, judged_paid
+from legal_replay import identified
 from serving import Answer
 from sessions import nested, paid_profile
 from shop import Brought, Change, Shop, shop
@@ -30,6 +32,13 @@ def server() -> Iterator[Server]:
 def _marker(marker: Any) -> Edit:
     def edit(written: dict[str, Any]) -> None:
         written["endpoint"][0]["marker"] = marker
+
+    return edit
+
+
+def _claims(*classes: str) -> Edit:
+    def edit(written: dict[str, Any]) -> None:
+        written["claims"] = {"classes": [*classes]}
 
     return edit
 
@@ -77,6 +86,46 @@ def test_success_without_the_marker_is_no_refusal(server: Server, requirement: s
     run = judged_paid(server, only=(requirement,), edit=_marker({"header": "Stamped"}), change=change)
     assert run.results[requirement, "weather"].outcome is Outcome.UNTESTABLE
     assert run.verdict is Verdict.INCOMPLETE
+
+
+def test_whoever_turns_every_crowd_away_was_not_seen_to_choose_one_of_it(server: Server) -> None:
+    """A shop that answers 503 to all copies of a payment, and to nothing else, shows nothing of a race."""
+    found, over = under_way()
+    crowd: set[str] = set()
+
+    def noted(brought: Brought) -> bool:
+        crowd.update({nonce_of(brought)} if found(brought) else ())
+        return False
+
+    def change(brought: Brought, answer: Answer) -> None:
+        if nonce_of(brought) in crowd:
+            answer.become(503)
+        over(brought, answer)
+
+    run = judged_paid(server, only=("x402.settlement.concurrent-use",), opens=noted, change=change)
+    assert {result.outcome for result in run.results.values()} == {Outcome.UNTESTABLE}
+
+
+def test_an_identifier_excuses_no_second_answer_where_nobody_judges_what_it_brings_back(server: Server) -> None:
+    """An offer that asks for identifiers, by a vendor who does not claim their class, leaves open what comes again."""
+    only = tuple(f"x402.settlement.{name}" for name in ("sequential-replay", "any-order", "refused-again"))
+    run = judged_paid(server, only=only, edit=_claims("x402/settlement"), **identified())
+    assert {result.outcome for result in run.results.values()} == {Outcome.UNTESTABLE}
+    assert all("x402/identifier" in result.finding.reason for result in run.results.values() if result.finding)
+
+
+def test_a_variation_that_varies_nothing_shows_nothing(server: Server) -> None:
+    """What is neither slow nor fails, though the profile says so, was not at work and did not fail."""
+    rows = ("settlement.in-flight", "settlement.hung-up-meanwhile", "settlement.charged-failure-retry")
+
+    def plain(written: dict[str, Any]) -> None:
+        for name in ("slow", "failing"):
+            written["endpoint"][0][name] = {"query": {"plain": "1"}}
+
+    only = (*(f"x402.{name}" for name in rows), "x402.order.in-flight-runs-once")
+    run = judged_paid(server, only=only, edit=plain)
+    assert {result.outcome for result in run.results.values()} == {Outcome.UNTESTABLE}
+    assert len(run.results) == 4
 
 
 def test_a_marker_in_the_receipt_proves_nothing(server: Server) -> None:

@@ -12,6 +12,7 @@ from variant import endpoints
 
 from conformance import facilitator
 from conformance.outcome import Outcome, Verdict
+from conformance.report.terminal import last_line
 
 ONLY = ("http.refused-for-everyone", "x402.guard.signature", "x402.settlement.", "x402.order.")
 
@@ -45,6 +46,7 @@ def test_what_one_payment_opens_to_everybody_like_us_is_not_judged(server, entit
     assert f"opens this endpoint to every request of ours (entitlement {entitlement}" in found.reason
     assert "402 Payment Required before, 200 OK after" in found.reason
     assert run.verdict is Verdict.INCOMPLETE
+    assert "; 1 endpoint where by the profile a payment opens more than one answer" in last_line(run.report)
 
 
 def test_where_a_payment_is_for_one_answer_the_same_shop_is_violated(server) -> None:
@@ -52,3 +54,4 @@ def test_where_a_payment_is_for_one_answer_the_same_shop_is_violated(server) -> 
     run = judged_paid(server, only=("x402.guard.signature", "x402.settlement.unpaid"), **_open_once_paid())
     assert {row.requirement for row in run.of(Outcome.VIOLATED)} >= {"x402.settlement.unpaid-after-paid"}
     assert run.verdict is Verdict.NOT_CONFORMANT
+    assert "more than one answer" not in last_line(run.report)

@@ -168,11 +168,13 @@ def test_a_target_that_changes_its_mind_is_not_conformant(tmp_path: Path) -> Non
     assert "answered the sanity request 402 first and 503 at the end" in ran.out
 
 
-def test_too_few_examples_are_incomplete(tmp_path: Path, here: str) -> None:
-    """Fewer examples than the edition's floor prove less than the verdict says."""
-    ran = nested(tmp_path, text=profile(here, more="[limits]\nmax_examples = 24\n"))
+def test_too_few_examples_rounds_and_copies_are_incomplete(tmp_path: Path, here: str) -> None:
+    """Less of them than the edition's floors proves less than the verdict says."""
+    fewer = {"max_examples": 24, "rounds": 2, "volley": 9}
+    limits = "".join(f"{name} = {number}\n" for name, number in fewer.items())
+    ran = nested(tmp_path, text=profile(here, more=f"[limits]\n{limits}"))
     assert incomplete(ran)
-    assert "limits.max_examples is 24" in ran.out
+    assert all(f"limits.{name} is {number}" in ran.out for name, number in fewer.items()), ran.out
 
 
 def test_too_few_requests_are_incomplete(tmp_path: Path, here: str) -> None:

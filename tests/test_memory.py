@@ -1,11 +1,13 @@
 """Payments that come again after a restart, at a replica and past their time, in whole runs against servers that forget."""
 
 import shlex
+import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
-from sessions import Ran, nested, profile
+from sessions import Ran, nested, profile, runs, started
 
 from conformance import catalogue
 from conformance.report.review import review
@@ -54,16 +56,22 @@ BESIDE = {"file+alone": {*REPLICA}, "file+long": {*EXPIRY}}
 """What is inapplicable to it."""
 
 
-def _run(folder: Path, habit: str, asked: tuple[str, ...], *, port: str = "{port}", endpoint: str = "") -> Ran:
-    """A run of some requirements of the class; each start writes its folder to the file ``folders``."""
+def _text(habit: str, *, port: str = "{port}", endpoint: str = "", before: str = "") -> str:
+    """The profile of such a server, which a shell starts where there is something to do ``before``."""
     command = f"{{python}} {shlex.quote(str(KEEPS))} {habit} {port} {{scratch}}"
+    command = f"sh -c {shlex.quote(f'{before}; exec {command}')}" if before else command
     start = (
         f'timeout = 5.0\n[target.start]\ncommand = "{command}"\nready = "/health"\nrestart = true\n'
         f'env = {{ FACILITATOR_URL = "{{facilitator}}" }}\nreplicas = {1 if "alone" in habit else 2}\n'
     )
-    only = [f"--conformance-only=x402.durable.{name}" for name in asked]
     text = profile(f"http://127.0.0.1:{port}", claims=CLAIMS, target=start, more=PAID)
-    text = text.replace('marker = "sunny"\n', f'marker = "sunny"\n{endpoint}')
+    return text.replace('marker = "sunny"\n', f'marker = "sunny"\n{endpoint}')
+
+
+def _run(folder: Path, habit: str, asked: tuple[str, ...], *, port: str = "{port}", endpoint: str = "") -> Ran:
+    """A run of some requirements of the class; each start writes its folder to the file ``folders``."""
+    only = [f"--conformance-only=x402.durable.{name}" for name in asked]
+    text = _text(habit, port=port, endpoint=endpoint)
     return nested(folder, *only, text=text, env={"KEEPS_LOG": str(folder / "folders")})
 
 
@@ -97,6 +105,32 @@ def test_a_server_that_remembers_turns_red_nothing(habit: str, tmp_path: Path) -
     (shared,) = set(instances)
     assert shared.parent == target
     assert len(instances) == (2 if "alone" in habit else 3)
+    # What is written down now and then is not written yet, when the first is stopped right after it was paid.
+    at = {key.partition("weather, ")[2]: exchange["at"] for key, exchange in ran.report["exchanges"].items()}
+    if "alone" not in habit and "long" not in habit:
+        assert at["v2 replica unaided: good@main"] < at["v2 restart: good@main"]
+
+
+def test_no_instance_outlives_who_interrupts_twice_while_it_starts(tmp_path: Path) -> None:
+    """The second Ctrl-C does not break off that what is starting is ended."""
+    begun = tmp_path / "begun"
+    before = f"echo $$ >> {begun}; test $(wc -l < {begun}) = 1 || sleep 1"
+    (tmp_path / "small.toml").write_text(_text("file", before=before), "utf-8")
+    run = started(
+        tmp_path,
+        f"--conformance-profile={tmp_path / 'small.toml'}",
+        "--conformance-only=x402.durable.replay-after-restart",
+    )
+    until = time.monotonic() + 20
+    while (not begun.exists() or len(begun.read_text("utf-8").split()) < 3) and time.monotonic() < until:
+        time.sleep(0.05)
+    for _ in range(2):
+        run.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    out, _ = run.communicate(timeout=20)
+    pids = begun.read_text("utf-8").split()
+    assert (run.returncode, len(pids)) == (2, 3), out
+    assert not [pid for pid in pids if runs(int(pid))]
 
 
 def test_every_requirement_has_a_server_that_breaks_it_and_every_allowance_one_that_uses_it() -> None:

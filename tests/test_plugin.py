@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from sessions import nested, paid_profile, profile, sandbox, session, started
+from sessions import nested, paid_profile, profile, runs, sandbox, session, started
 from vices import Line, vicious
 
 from conformance import catalogue, checks, collect
@@ -269,16 +269,6 @@ def alive(file: Path) -> bool:
     pid = int(file.read_text("utf-8"))
     file.unlink()
     return runs(pid)
-
-
-def runs(pid: int) -> bool:
-    """Whether the process runs; one that only waits to be asked how it ended does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    told = Path(f"/proc/{pid}/stat")
-    return not told.exists() or told.read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
 FAMILY = """\

@@ -132,6 +132,21 @@ def _bought_elsewhere() -> dict[str, Any]:
     return {"opens": opens, "change": change}
 
 
+def _owed_until_served(told: Callable[[Told], bool]) -> dict[str, Any]:
+    """A shop that owes one answer to whoever was ``told`` so, and notes that they had it when it is sent."""
+    owed: set[str] = set()
+
+    def note(found: Told) -> None:
+        if found.kind == "settle" and told(found):
+            owed.add(found.nonce)
+
+    def change(brought: Brought, answer: Answer) -> None:
+        if answer.status == 200:
+            owed.discard(_nonce(brought))
+
+    return {"opens": lambda brought: _nonce(brought) in owed, "hears": note, "change": change}
+
+
 FOUND: tuple[PaidFault, ...] = (
     fault(
         "it forgets a payment once two others were made",
@@ -153,6 +168,14 @@ FOUND: tuple[PaidFault, ...] = (
     fault(
         "whoever waits for a settlement may come again, and again",
         **_heard_as_yes(lambda told: _says(told, "settlement_pending")),
+    ),
+    fault(
+        "whoever lost the answer to a settlement may come once, or thrice at once",
+        **_owed_until_served(lambda told: told.failed),
+    ),
+    fault(
+        "whoever waits for a settlement may come once, or thrice at once",
+        **_owed_until_served(lambda told: _says(told, "settlement_pending")),
     ),
     fault("whoever paid for nothing may choose something else", **_bought_elsewhere(), goods=_V2),
 )
@@ -178,6 +201,15 @@ def judged(server: Server, entry: PaidFault | PaidLegal, examples: int = 2) -> t
     found = judged_paid(server, goods=entry.goods, only=(ROW,), edit=entry.edit, examples=examples, **entry.flaws)
     (result,) = found.results.values()
     return result, found
+
+
+def test_programs_go_to_the_sixth_place_too(server: Server) -> None:
+    """One endpoint out of many that forgets is found, wherever it stands in the profile."""
+    seams = returning(lambda *_: True)
+    flaws = seams | {"opens": lambda brought: brought.path == "/satellite" and seams["opens"](brought)}
+    goods = ("/weather", "/forecast", "/almanac", "/report", "/satellite")
+    result, _ = judged(server, fault("forgets at one endpoint", **flaws, goods=goods), 25)
+    assert result.outcome is Outcome.VIOLATED
 
 
 SEQUENCES = [entry for entry in REPLAYED if any(not rule.endswith(("-unaided", "run-once")) for rule in entry.red)]

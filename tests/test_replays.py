@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from careless import authorization
@@ -198,6 +200,42 @@ def test_copies_go_to_another_endpoint_of_the_same_terms_as_well(server: Server)
     there = {label: copy for label, copy in had.items() if label.endswith("at endpoint almanac") and "copy" in label}
     assert there
     assert {copy.request.url.rpartition("/")[2] for copy in there.values()} == {"almanac"}
+
+
+def _as_form(written: dict[str, Any]) -> None:
+    """The report is asked for by a form."""
+    (endpoint,) = written["endpoint"]
+    endpoint["form"] = endpoint.pop("json")
+
+
+def _lenient(brought: Brought) -> Brought:
+    """What a server makes of a path to which neither case nor a slash at its end means anything."""
+    return replace(brought, path=brought.path.lower().rstrip("/"))
+
+
+@pytest.mark.parametrize(
+    ("shown", "rule", "key", "more"),
+    [
+        ("another client", "replay-for-another-request", lambda b: b.get("user-agent"), {}),
+        ("another client", "replay-for-another-request", lambda b: b.get("x-forwarded-for"), {}),
+        ("an encoded letter", "replay-for-another-request", lambda b: b.target, {}),
+        ("upper case", "replay-for-another-request", lambda b: unquote(b.target).rstrip("/"), {"rewrite": _lenient}),
+        ("another slash", "replay-for-another-request", lambda b: unquote(b.target).lower(), {"rewrite": _lenient}),
+        ("another body", "replay-for-another-request", lambda b: b.body, {"goods": ("/report",), "edit": _as_form}),
+        ("as version 1", "replayed-twin", lambda b: b.version, {}),
+        ("signed anew", "replayed-twin", lambda b: authorization(b.payment)["validBefore"], {}),
+    ],
+)
+def test_a_memory_that_is_too_particular_is_found(
+    server: Server, shown: str, rule: str, key: Callable[[Brought], object], more: dict[str, Any]
+) -> None:
+    """Whoever remembers more of a payment's first use than the payment gives it away for another one."""
+    flaws = returning(lambda first, brought: key(first) != key(brought))
+    run = judged_paid(server, only=(f"x402.settlement.{rule}",), **flaws, **more)
+    assert [(r.outcome, r.finding.exchange) for r in run.red() if r.finding] == [
+        (Outcome.VIOLATED, f"v2 replay: {shown}"),
+        (Outcome.UNMET, f"v2 unaided replay: {shown}"),
+    ]
 
 
 def in_two_spellings(_: Brought, brought: Brought) -> bool:

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from fault_retry import owing
+from fault_retry import nonce_of, owing
 from judging import Judged, judged_paid
+from serving import Answer
 from settling import served
-from shop import shop
+from shop import Brought, shop
 
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome
@@ -127,6 +128,29 @@ def test_the_requests_that_come_again_are_few(run: Judged) -> None:
     own = [label for label in exchanges(run, "weather") if label.startswith(("v2 retry", "v2 in flight"))]
     again = [label for label in exchanges(run, "weather") if label.endswith(TIMES[1:])]
     assert len({*own, *again}) <= 40
+
+
+def test_what_nobody_waited_for_is_not_handed_to_two_who_come_at_once() -> None:
+    """A shop that notes only with its answer that a buyer came back for it is seen, though one after the other is safe."""
+    owed: set[str] = set()
+    given: list[Brought] = []
+
+    def opens(brought: Brought) -> bool:
+        found = nonce_of(brought) in owed
+        given.extend([brought] if found else [])
+        return found
+
+    def left(brought: Brought, answer: Answer) -> None:
+        owed.update({nonce_of(brought)} if served(answer) else ())
+
+    def change(brought: Brought, _: Answer) -> None:
+        if any(brought is each for each in given):
+            owed.discard(nonce_of(brought))
+
+    rule = "x402.settlement.hung-up"
+    with shop() as found:
+        judged = judged_paid(found, goods=("/weather",), only=(rule,), opens=opens, left=left, change=change)
+    assert judged.results[rule, "weather"].outcome is Outcome.VIOLATED
 
 
 def test_a_session_is_not_asked_twice() -> None:

@@ -7,7 +7,7 @@ from conformance.checks.opening import doubt, paid_for, served
 from conformance.checks.reuse import charged, uses
 from conformance.evidence import Evidence
 from conformance.gather import unpaid
-from conformance.outcome import Violation
+from conformance.outcome import Untestable, Violation
 from conformance.replays import AIDED, UNAIDED, Aid, settled_once
 from conformance.volleys import kind_of, place_of, unpaid_beside, volleys
 
@@ -27,6 +27,7 @@ def test_concurrent_use_unaided(evidence: Evidence) -> None:
 
 def _once(evidence: Evidence, aid: Aid) -> None:
     asked = []
+    shown: dict[int, bool] = {}
     for version in charged(evidence, aid):
         for kind, labels in _by_kind(evidence, aid, version).items():
             # A copy that got no answer got nothing.
@@ -42,10 +43,15 @@ def _once(evidence: Evidence, aid: Aid) -> None:
                     exchange=taken[1],
                     reason=_told(evidence, labels, taken),
                 )
+            shown[version] = shown.get(version, False) or bool(taken)
             asked += labels
     for here in asked:
         place = place_of(here)
         doubt(_at(evidence, aid, place) if place else evidence, here)
+    # Who turns away whatever comes in a crowd was not seen to choose one of it.
+    if turned := [version for version, some in shown.items() if not some]:
+        reason = f"version {turned[0]}: no copy was served in any volley: what comes at once is turned away"
+        raise Untestable(reason)
 
 
 def _by_kind(evidence: Evidence, aid: Aid, version: int) -> dict[str, list[str]]:

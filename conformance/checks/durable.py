@@ -11,7 +11,7 @@ from conformance.checks.opening import (
     served,
     versions,
 )
-from conformance.checks.reuse import is_charged
+from conformance.checks.reuse import is_charged, may_return
 from conformance.evidence import Evidence
 from conformance.memory import (
     AT_ONCE,
@@ -32,7 +32,6 @@ from conformance.memory import (
     unaided,
 )
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
-from conformance.protocols.x402.identifier import IDENTIFIER, identifies
 
 __all__ = ["buys_nothing"]
 
@@ -194,8 +193,8 @@ def _beside_the_point(there: Evidence, version: int, group: str) -> str:
     if ordinary in there.exchanges and served(there, ordinary):
         return "a payment is turned down that ends within a few seconds: in a run none expires"
     good = good_payment(there, version, group)
-    if identifies(there.response("unpaid"), version):
-        return f"each payment carries a {IDENTIFIER} here, under which the same answer may come once more"
+    if why := may_return(there, there.response("unpaid"), version):
+        return why
     if not is_charged(good):
         return "nothing is charged here (scheme upto), so that nothing is used up"
     control = label(version, _of(group), CONTROL)

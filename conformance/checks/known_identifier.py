@@ -67,9 +67,11 @@ def test_same_receipt(evidence: Evidence) -> None:
         raise Untestable(reason, cause="x402.identifier.same-answer")
 
 
-@check("x402.identifier.runs-once", unpaid, ids.settled, watched, ids.identified)
+@check("x402.identifier.runs-once", unpaid, ids.settled, watched, ids.identified, ids.known_in_other_bytes)
 def test_runs_once(evidence: Evidence) -> None:
     _ran_again(evidence, "the same payment with the same identifier", ids.AGAIN)
+    for twin in ids.OTHER_BYTES:
+        _ran_again(evidence, f"the same payment with the same identifier, as {twin}", (f"{twin} #1", f"{twin} #2"))
 
 
 @check("x402.identifier.another-request", unpaid, ids.settled, watched, ids.identified, ids.known_for_another_request)

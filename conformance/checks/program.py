@@ -7,6 +7,7 @@ from conformance.attempts import GOOD, label
 from conformance.checks import Drawn, check
 from conformance.checks.leak import marked
 from conformance.checks.opening import charges_nothing, doubt, good_payment, paid_for, served
+from conformance.checks.reuse import may_return
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import spoken
@@ -24,7 +25,6 @@ from conformance.programs import (
     steps,
     unpaid_at,
 )
-from conformance.protocols.x402.identifier import identifies
 
 _GROUP = "program"
 _ASKED = "asked"
@@ -120,11 +120,11 @@ def _counters(evidence: Evidence) -> tuple[set[tuple[str, int]], list[Untestable
     for endpoint in sold_once(evidence.profile):
         refusal = evidence.response(unpaid_at(endpoint))
         for version in spoken(endpoint.versions, refusal):
-            if identifies(refusal, version):
-                why = "each payment carries a payment-identifier here, under which the same answer may come once more"
-                continue
             view = _view(evidence, endpoint, version, evidence.exchange(sold_at(endpoint, version)))
             try:
+                if returns := may_return(evidence, refusal, version):
+                    why = returns
+                    continue
                 paid = paid_for(good_payment(view, version, _GROUP))
             except Untestable as doubt:
                 doubts.append(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from conformance.attempts import label
 from conformance.checks import check
 from conformance.checks.opening import controls, doubt, paid_for, served
-from conformance.checks.reuse import is_charged, opens_once
+from conformance.checks.reuse import is_charged, may_return, opens_once
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.gather import unpaid
@@ -13,12 +13,12 @@ from conformance.occasions import failing, hanging
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.paid import FacilitatorCall, Paid
 from conformance.protocols import x402
-from conformance.protocols.x402.identifier import identifies
 from conformance.protocols.x402.receipt import RECEIPT, Receipt, receipts
 from conformance.retries import (
     AGAIN,
     ALONE,
     AT_REST,
+    AT_WORK,
     BOOM,
     HANGING,
     IN_FLIGHT,
@@ -114,7 +114,7 @@ def _charged(evidence: Evidence, group: str) -> Iterator[int]:
     """The versions in which the good payment of a group was served and charged, and opens one answer only."""
     opens_once(evidence)
     for version, exchange in controls(evidence, group):
-        if is_charged(exchange) and not identifies(evidence.response("unpaid"), version):
+        if is_charged(exchange) and not may_return(evidence, evidence.response("unpaid"), version):
             yield version
 
 
@@ -147,14 +147,28 @@ def _opens_one_at_most(evidence: Evidence, version: int, group: str, name: str) 
                 reason=f"The same payment opened {opened!r} already." if opened else "",
             )
         opened = here
+    if group == IN_FLIGHT:
+        _is_slow(evidence, version)
     return True
+
+
+def _is_slow(evidence: Evidence, version: int) -> None:
+    """Raises Untestable unless a handler was at work while the payment came again."""
+    first = label(version, IN_FLIGHT, SLOW)
+    took = max(evidence.exchange(here).took for here in (first, first + AGAIN))
+    if took < AT_WORK:
+        reason = f"the slow request (endpoint.slow) took {took:.1f} s: nothing was at work when its payment came again"
+        raise Untestable(reason)
 
 
 def _met(exchange: Exchange, name: str) -> bool:
     """Whether the target ran into what the payment is named after."""
     paid = paid_for(exchange)
     if name == BOOM:
-        return exchange.response is not None and exchange.response.status >= 400 and any(c.good for c in paid.calls)
+        if exchange.response and exchange.response.status < 400:
+            reason = f"the request that fails by the profile (endpoint.failing) is answered {exchange.response.shown()}"
+            raise Untestable(reason)
+        return exchange.response is not None and any(c.good for c in paid.calls)
     return name not in _OPENS_NOTHING or any(f"{call.kind}/{call.fault}" in paid.faults for call in paid.calls)
 
 
@@ -309,6 +323,7 @@ def test_in_flight_runs_once(evidence: Evidence) -> None:
         if seen is None or seen[0] == seen[1]:
             reason = "the witness does not move for a good payment, or cannot be read: it proves nothing"
             raise Untestable(reason)
+        _is_slow(evidence, version)
         # It was sent once more by itself where the handler ran more often than there were payments.
         alone = evidence.exchanges.get(label(version, IN_FLIGHT, ALONE))
         ran = paid_for(alone).witness if alone else None

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from conformance.attempts import GOOD, label
 from conformance.checks.opening import controls, doubt, good_payment, paid_for, served
 from conformance.evidence import Evidence
-from conformance.exchange import Exchange
+from conformance.exchange import Exchange, Response
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Entitlement
 from conformance.protocols.x402.identifier import IDENTIFIER, identifies
 from conformance.replays import Aid
 
-__all__ = ["bought_twice", "buys_nothing", "charged", "is_charged", "opens_once", "uses"]
+__all__ = ["bought_twice", "buys_nothing", "charged", "is_charged", "may_return", "opens_once", "uses"]
+
+_JUDGES_IT = "x402/identifier"
 
 
 def opens_once(evidence: Evidence) -> None:
@@ -19,6 +21,19 @@ def opens_once(evidence: Evidence) -> None:
     if evidence.endpoint.entitlement != Entitlement.ONCE:
         reason = f"a payment opens more than one answer here: entitlement {evidence.endpoint.entitlement}"
         raise Inapplicable(reason)
+
+
+def may_return(evidence: Evidence, unpaid: Response, version: int) -> str:
+    """Why a payment for what ``unpaid`` offers may be answered twice; empty where it may not.
+
+    Untestable where it may, and the class that judges what it is answered then is not among those that are claimed.
+    """
+    if not identifies(unpaid, version):
+        return ""
+    reason = f"each payment carries a {IDENTIFIER} here, under which the same answer may come once more"
+    if evidence.profile.claims is not None and not evidence.claimed(_JUDGES_IT):
+        raise Untestable(f"{reason}; class {_JUDGES_IT}, which judges whether it is the same, is not claimed")
+    return reason
 
 
 def charged(evidence: Evidence, aid: Aid) -> Iterator[int]:
@@ -31,15 +46,15 @@ def charged(evidence: Evidence, aid: Aid) -> Iterator[int]:
     reason = "nothing is charged here (scheme upto), so that nothing is used up"
     doubts: list[Untestable] = []
     for version, exchange in controls(evidence, aid.group):
-        if identifies(evidence.response("unpaid"), version):
-            reason = f"each payment carries a {IDENTIFIER} here, under which the same answer may come once more"
-            continue
         try:
+            if why := may_return(evidence, evidence.response("unpaid"), version):
+                reason = why
+                continue
             if is_charged(exchange):
                 found = True
                 yield version
-        except Untestable as why:
-            doubts.append(why)
+        except Untestable as doubted:
+            doubts.append(doubted)
     if doubts:
         raise doubts[0]
     if not found:

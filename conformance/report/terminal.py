@@ -9,7 +9,7 @@ from jmespath.exceptions import JMESPathError
 
 from conformance.catalogue import Edition, Requirement, Source
 from conformance.outcome import Outcome, Verdict, printable
-from conformance.profile import Answer, FacilitatorMode, Profile
+from conformance.profile import Answer, Entitlement, FacilitatorMode, Profile
 from conformance.report.document import Report, payments
 from conformance.run import Result, lacking
 from conformance.selector import Const, First, JmesPath, Map, Scalar, Selector
@@ -45,7 +45,17 @@ def last_line(report: Report) -> str:
         told += f"; {allowed} place{'s' if allowed > 1 else ''} of answers where the profile allows what is sensitive"
     if excused := len({(answer.name, fact) for answer, fact, _ in _excused(report.profile)}):
         told += f"; {excused} fact{'s' if excused > 1 else ''} of an envelope waived or said by the profile"
+    if lasting := _lasting(report):
+        told += f"; {lasting} endpoint{'s' if lasting > 1 else ''} where by the profile a payment opens more than one answer"
     return "; ".join([told, *_wanting(report)])
+
+
+def _lasting(report: Report) -> int:
+    """At how many endpoints the profile's word keeps payments that come again from being judged."""
+    if not {"x402/settlement", "x402/durable"} & set(report.classes):
+        return 0
+    paid = (endpoint for endpoint in report.profile.endpoints if endpoint.protocol == "x402")
+    return sum(endpoint.entitlement != Entitlement.ONCE for endpoint in paid)
 
 
 def _allowed(profile: Profile) -> Iterator[tuple[str, str]]:
