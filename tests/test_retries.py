@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fault_retry import owing
 from judging import Judged, judged_paid
-from settling import served
+from settling import served, upto
 from shop import shop
 
 from conformance.exchange import Exchange
@@ -127,6 +127,19 @@ def test_the_requests_that_come_again_are_few(run: Judged) -> None:
     own = [label for label in exchanges(run, "weather") if label.startswith(("v2 retry", "v2 in flight"))]
     again = [label for label in exchanges(run, "weather") if label.endswith(TIMES[1:])]
     assert len({*own, *again}) <= 40
+
+
+def test_what_costs_nothing_leaves_a_payment_as_it_was() -> None:
+    """In scheme upto an answer may cost 0, settled or not: then it is no answer that nobody paid for."""
+    costs = iter((10_000, None, 10_000, 0))
+    rule = "x402.settlement.refused-again"
+    with shop() as found:
+        judged = judged_paid(found, goods=("/weather",), only=(rule,), **upto(lambda _: next(costs, 10_000)))
+    assert judged.results[rule, "weather"].outcome is Outcome.PASSED, judged.red()
+    had = exchanges(judged, "weather")
+    assert asked(had["v2 retry: verify/no, again"]) == ["verify"]
+    assert asked(had["v2 retry: settle/no, again"]) == ["verify", "settle"]
+    assert next(iter(had["v2 retry: settle/no, again"].paid.asked("settle"))).requirements["amount"] == "0"
 
 
 def test_a_session_is_not_asked_twice() -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from conformance.attempts import label
+from conformance.attempts import GOOD, label
 from conformance.checks import check
-from conformance.checks.opening import controls, doubt, paid_for, served
+from conformance.checks.opening import controls, doubt, gratis, is_gratis, paid_for, served
 from conformance.checks.reuse import is_charged, opens_once
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
@@ -126,6 +126,11 @@ def _opens_one_at_most(evidence: Evidence, version: int, group: str, name: str) 
         return False
     opened = ""
     calls: list[FacilitatorCall] = []
+    # What two at the same time were asked stands with the first.
+    both = paid_for(evidence.exchange(first)) if name == SLOW else None
+    if both and not is_gratis(both) and gratis(both) and all(served(evidence, here) for here in times):
+        reason = f"version {version}: a payment in scheme upto is served twice, and may have cost 0 once"
+        raise Untestable(reason)
     for here in times:
         exchange = evidence.exchange(here)
         paid = paid_for(exchange)
@@ -134,6 +139,8 @@ def _opens_one_at_most(evidence: Evidence, version: int, group: str, name: str) 
         if (here == first and exchange.response is None) or not (where := served(evidence, here)):
             if opened:
                 doubt(evidence, here)
+            continue
+        if is_gratis(both or paid):
             continue
         if here == first and name in _OPENS_NOTHING and not paid.settled:
             reason = f"version {version}: what is not settled opens something at once"
