@@ -129,6 +129,24 @@ def test_a_witness_that_lags_proves_nothing(server: Server) -> None:
     assert _of(judged_paid(server, only=ORDER, edit=pointer, change=_lagging()), Outcome.UNTESTABLE) == SEEN
 
 
+def _doubled(brought: Brought, answer: Answer) -> None:
+    if brought.path == "/stats":
+        handled = json.loads(answer.body)["handled"]
+        answer.say({"handled": {name: 2 * number for name, number in handled.items()}})
+
+
+def test_a_witness_that_counts_a_run_twice_is_no_handler_that_runs_for_each_copy(server: Server) -> None:
+    """What moves for copies of a payment is held against what moves for one that comes alone."""
+
+    def edit(written: dict[str, Any]) -> None:
+        del written["claims"]
+        written["endpoint"][0]["slow"] = {"query": {"sleep": "1.2"}}
+
+    rules = ("x402.order.in-flight-runs-once", "x402.identifier.in-flight-runs-once")
+    run = judged_paid(server, goods=("/report",), only=rules, slow=True, edit=edit, change=_doubled)
+    assert _of(run, Outcome.PASSED) == {*rules}, run.red()
+
+
 def test_a_handler_whose_answers_are_kept_is_not_taken_for_one_that_settles_first(shop_anew: Server) -> None:
     """It runs for the first payment alone: that it does not run before a settlement that fails says nothing."""
     run = judged_paid(shop_anew, only=ORDER, change=_running_once)

@@ -1,7 +1,7 @@
 """Checks of class ``x402/identifier``: what an identifier that is known brings back, and what it does not open."""
 
 from conformance import identifiers as ids
-from conformance.attempts import GOOD, kept_of
+from conformance.attempts import GOOD, kept_of, label
 from conformance.checks import check
 from conformance.checks.identified import UNCONSUMED, as_first, attempts, control, transactions
 from conformance.checks.leak import marked
@@ -215,7 +215,8 @@ def test_in_flight_runs_once(evidence: Evidence) -> None:
     # What the witness saw of a round stands with its first copy.
     rounds = [evidence.exchange(ids.copy_of(turn, 1)) for turn in range(1, ids.ROUNDS + 1)]
     times = min(moved(evidence, exchange) for exchange in rounds)
-    if times > 1:
+    # A witness may count one run several times.
+    if times > max(moved(evidence, evidence.exchange(label(2, "watched", name))) for name in (GOOD, "good again #1")):
         raise Violation(
             expected="one run for all copies",
             received=f"the witness moved by {times} at least, in each round",

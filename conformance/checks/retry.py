@@ -312,7 +312,7 @@ def test_same_settle(evidence: Evidence) -> None:
 @check("x402.order.in-flight-runs-once", unpaid, while_slow)
 def test_in_flight_runs_once(evidence: Evidence) -> None:
     for version in _charged(evidence, IN_FLIGHT):
-        seen = paid_for(evidence.exchange(label(version, IN_FLIGHT, SLOW))).witness
+        seen = paid_for(evidence.exchange(label(version, IN_FLIGHT, GOOD))).witness
         if seen is None or seen[0] == seen[1]:
             reason = "the witness does not move for a good payment, or cannot be read: it proves nothing"
             raise Untestable(reason)
@@ -321,17 +321,15 @@ def test_in_flight_runs_once(evidence: Evidence) -> None:
         ran = paid_for(alone).witness if alone else None
         rest = evidence.exchanges.get(label(version, IN_FLIGHT, AT_REST))
         still = paid_for(rest).witness if rest else None
-        if not alone or not ran or ran[1] - ran[0] < _TWICE:
+        # A witness may count one run several times.
+        if not alone or not ran or ran[1] - ran[0] <= seen[1] - seen[0]:
             continue
         if not still or still[0] != still[1]:
             reason = "the witness moves while nothing is asked: others use this target, or it lags"
             raise Untestable(reason)
         raise Violation(
-            expected="a handler that runs once",
+            expected=f"a handler that runs once: a witness that moves by {seen[1] - seen[0]}",
             received=f"the witness moved by {ran[1] - ran[0]} for a payment that came twice",
             at=f"version {version}, after {paid_for(alone).story}",
             exchange=label(version, IN_FLIGHT, ALONE),
         )
-
-
-_TWICE = 2
