@@ -241,9 +241,10 @@ def test_in_flight_answer(evidence: Evidence) -> None:
             reason = "none of the copies of a payment was served while its settlement was slow"
             raise Untestable(reason)
         for here in refused:
-            if (response := evidence.response(here)).status not in _LATER:
+            response = evidence.response(here)
+            if response.status not in _LATER and not response.value("retry-after"):
                 raise Violation(
-                    expected="the answer of the first, or 409, 425, 429 or 503",
+                    expected="the answer of the first, 409, 425, 429 or 503, or a Retry-After",
                     received=response.shown(),
                     at="a copy that came while the first was under way",
                     exchange=here,
