@@ -197,6 +197,9 @@ def test_failure_frees(evidence: Evidence) -> None:
         if not any(call.fault for call in paid_for(before).asked("settle")):
             reason = "the target never asked the facilitator to settle"
             raise Inapplicable(reason)
+        if served(evidence, ids.named(name)):
+            reason = "the target asks once more by itself for a settlement that failed, and is told yes"
+            raise Inapplicable(reason)
         again = before.response and before.response.status == response.status
         if not served(evidence, here) and not again:
             raise Violation(
