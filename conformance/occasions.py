@@ -55,12 +55,20 @@ def hanging(probe: Probe) -> None:
             continue
         orders = {label(version, "hanging", name): Order(version=version, faults=(name,)) for name in names}
         probe.pay_together(orders)
-        late = [here for here in orders if (failed := probe.kept[here].failure) and failed.kind == "timeout"]
+        late = [here for here in orders if _is_late(probe, here)]
         for here in late[:1]:
             probe.pay(here, orders[here])
+            if _is_late(probe, here):
+                # What nobody waits for any more may still have been before it.
+                probe.pay(here, orders[here])
         for here in late[1:]:
             if probe.kept[late[0]].response:
                 del probe.kept[here]
+
+
+def _is_late(probe: Probe, here: str) -> bool:
+    failed = probe.kept[here].failure
+    return failed is not None and failed.kind == "timeout"
 
 
 def burst(probe: Probe) -> None:

@@ -142,6 +142,18 @@ def test_what_costs_nothing_leaves_a_payment_as_it_was() -> None:
     assert next(iter(had["v2 retry: settle/no, again"].paid.asked("settle"))).requirements["amount"] == "0"
 
 
+def test_a_queue_before_a_payment_is_no_silence() -> None:
+    """Who takes one payment after another, and gives each facilitator that hangs its time, answers in time."""
+
+    def hurried(written: dict[str, Any]) -> None:
+        written["target"]["timeout"] = 2.0
+
+    rules = ("x402.settlement.answers-in-time", "x402.settlement.unknown-outcome")
+    with shop() as found:
+        judged = judged_paid(found, goods=("/weather",), only=rules, edit=hurried, serial=True, patience=0.6)
+    assert {result.outcome for result in judged.results.values()} == {Outcome.PASSED}, judged.red()
+
+
 def test_a_session_is_not_asked_twice() -> None:
     """Where a payment opens more than one answer, a second one says nothing, and none is sent."""
 
