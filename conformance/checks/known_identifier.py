@@ -93,7 +93,7 @@ def _ran_again(evidence: Evidence, at: str, names: tuple[str, ...]) -> None:
         here, exchange = tries[-1]
         bodies = {evidence.response(good).body for good in _WATCHED_GOOD}
         if len(bodies) > 1 and all(as_first(evidence, here) for here, _ in tries):
-            reason = "the witness moves for the answer of before, and each payment has one of its own: it counts answers"
+            reason = "the witness moves for the answer of before, where each payment has its own: it counts answers"
             raise Untestable(reason)
         raise Violation(
             expected="the answer of before, or none",
