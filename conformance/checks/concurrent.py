@@ -29,9 +29,11 @@ def _once(evidence: Evidence, aid: Aid) -> None:
     asked = []
     unclear = ""
     for version in charged(evidence, aid):
+        won = 0
         for kind, labels in _by_kind(evidence, aid, version).items():
             # A copy that got no answer got nothing.
             taken = [here for here in labels if evidence.exchange(here).response and _served(evidence, aid, here)]
+            won += len(taken)
             first = paid_for(evidence.exchange(labels[0]))
             if len(taken) - gratis(first) > 1:
                 settled = sum(call.moved for call in first.calls)
@@ -46,6 +48,8 @@ def _once(evidence: Evidence, aid: Aid) -> None:
             if len(taken) > 1 and not is_gratis(first):
                 unclear = f"{len(taken)} copies {kind} are served: in scheme upto all but one may have cost 0"
             asked += labels
+        if not won:
+            unclear = f"version {version}: no copy of any payment is served when they arrive at the same time"
     if unclear:
         raise Untestable(unclear)
     for here in asked:
