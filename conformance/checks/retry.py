@@ -185,7 +185,7 @@ def _settles_once(evidence: Evidence, group: str, name: str) -> None:
             continue
         found = True
         paid = paid_for(evidence.exchange(again))
-        if _is_told(paid):
+        if _is_told(paid) and not _is_known(evidence, first, again):
             raise Violation(
                 expected="no second settlement",
                 received=f"{paid.story}, and {evidence.response(again).shown()}",
@@ -196,6 +196,14 @@ def _settles_once(evidence: Evidence, group: str, name: str) -> None:
     if not found:
         reason = "nothing is charged before its payer is gone, or its handler fails"
         raise Inapplicable(reason)
+
+
+def _is_known(evidence: Evidence, first: str, again: str) -> bool:
+    """Whether a second settlement was taken for the one of before: it is the same transaction, and opened nothing."""
+    before, after = (
+        {call.transaction for call in paid_for(evidence.exchange(here)).asked("settle")} for here in (first, again)
+    )
+    return after <= before and not served(evidence, again)
 
 
 def _is_told(paid: Paid) -> bool:
