@@ -1,6 +1,8 @@
 """Occasions on which checks pay that are more than one payment after the other: crowds, hangs, witnesses, two at once."""
 
 import json
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _BURST = 10
+_POLL = 0.05
 _SLOW = 0.6
 """Seconds: long enough to be seen, shorter than any server waits."""
 
@@ -57,11 +60,23 @@ def hanging(probe: Probe) -> None:
         orders = {label(version, "hanging", name): Order(version=version, faults=(name,)) for name in names}
         probe.pay_together(orders)
         late = [here for here in orders if (failed := probe.kept[here].failure) and failed.kind == "timeout"]
+        _until_asked(probe, late)
         for here in late[:1]:
             probe.pay(here, orders[here])
         for here in late[1:]:
             if probe.kept[late[0]].response:
                 del probe.kept[here]
+
+
+def _until_asked(probe: Probe, labels: Sequence[str]) -> None:
+    """Waits, as long as for an answer, until the facilitator was asked about each of these: then none stands in a queue."""
+    end = time.monotonic() + probe.wire.timeout
+    waiting = list(labels)
+    while waiting and time.monotonic() < end:
+        for here in waiting:
+            probe.kept[here] = replace(probe.kept[here], paid=probe.purse.followed(probe.made[here]))
+        waiting = [here for here in waiting if not (paid := probe.kept[here].paid) or not paid.calls]
+        time.sleep(_POLL if waiting else 0)
 
 
 def burst(probe: Probe) -> None:

@@ -7,7 +7,7 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from conformance._raw_answer import RawAnswer, RawFailure, Reader
@@ -23,6 +23,8 @@ _LINGER = 0.2
 # at most, when some of that is still unacknowledged.
 _HOLD = (0.05, 0.5)
 _HUSH = 0.01
+_OPENING = 0.25
+"""The part of its time after which a volley leaves without those that could not connect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,18 +110,20 @@ def volley(
 ) -> Volley:
     """Send every request on a connection of its own, so that all of them become complete at the server at once.
 
-    All bytes but the last go first; then the last bytes leave back to back, unless the time is already up. Bounds are
+    All bytes but the last go first; then the last bytes leave back to back, unless the time is already up. A server that
+    takes no more connections before it has had a whole request is sent the others as soon as it takes them. Bounds are
     those of `ask`; nothing is read for 10 ms after that, so a quicker `first_byte` does not show. Raises ValueError for
     no request, more than 128, or an empty one.
     """
     if not 1 <= len(requests) <= _COPIES or not all(requests):
         message = f"a volley takes 1 to {_COPIES} requests of at least one byte, not {len(requests)}"
         raise ValueError(message)
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    deadline, opened = began + timeout, began + timeout * _OPENING
     shared = _context(address, context)
     with contextlib.ExitStack() as stack:
-        with ThreadPoolExecutor(max_workers=min(len(requests), _OPENERS)) as pool:
-            streams = list(pool.map(lambda _: connect(address, shared, deadline), requests))
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers=min(len(requests), _OPENERS)))
+        streams = list(pool.map(lambda _: connect(address, shared, opened), requests))
         lines: list[_Line | RawFailure] = []
         releases: list[tuple[_Line, bytes]] = []
         for stream, request in zip(streams, requests, strict=True):
@@ -127,25 +131,47 @@ def volley(
                 lines.append(stream)
                 continue
             stack.enter_context(stream.sock)
-            reader = Reader.of("HEAD" if request.startswith(b"HEAD ") else "GET", max_body, _MAX_HEADER)
+            reader = Reader.of(_method(request), max_body, _MAX_HEADER)
             queue = memoryview(stream.seal(request[:-1]))
             line = _Line(stream=stream, reader=reader, deadline=deadline, linger=_LINGER, queue=queue)
             lines.append(line)
             releases.append((line, stream.seal(request[-1:])))
         alive = [line for line, _ in releases]
+        late: dict[int, Future[RawAnswer | RawFailure]] = {}
         _hold_back(alive, deadline)
         if time.monotonic() < deadline:
             for line, last in releases:
                 line.release(last)
             for line in alive:
                 line.send()
+            late = {
+                turn: pool.submit(
+                    ask,
+                    address,
+                    requests[turn],
+                    method=_method(requests[turn]),
+                    timeout=deadline - time.monotonic(),
+                    max_body=max_body,
+                    context=shared,
+                )
+                for turn, line in enumerate(lines)
+                if isinstance(line, RawFailure) and line.kind == "timeout"
+            }
             # Reading now would compete with a server on this machine for the processor, and spread the arrivals.
             time.sleep(_HUSH)
         _converse(alive)
+        had = {turn: going.result() for turn, going in late.items()}
     return Volley(
         sent=tuple(sorted(line.sent for line in alive if line.sent is not None)),
-        answers=tuple(line.reader.result(line.started) if isinstance(line, _Line) else line for line in lines),
+        answers=tuple(
+            line.reader.result(line.started) if isinstance(line, _Line) else had.get(turn, line)
+            for turn, line in enumerate(lines)
+        ),
     )
+
+
+def _method(request: bytes) -> str:
+    return "HEAD" if request.startswith(b"HEAD ") else "GET"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -186,7 +186,8 @@ def while_slow(probe: Probe) -> None:
     for version in versions(probe):
         if not probe.pay(label(version, BRIEF, GOOD), Order(version=version)).failure:
             orders[label(version, BRIEF, SLOW)] = Order(version=version, holds=_BRIEF)
-        if _once(probe) and not probe.pay(label(version, IN_FLIGHT, GOOD), Order(version=version)).failure:
+        here = label(version, IN_FLIGHT, GOOD)
+        if _once(probe) and not probe.pay(here, Order(version=version), watched=True).failure:
             orders |= {label(version, IN_FLIGHT, name): Order(version=version) for name in (SLOW, LEFT_SLOW)}
     with probe.purse.alone():
         before = probe.witnessed()
@@ -214,7 +215,9 @@ def _count_runs(probe: Probe, orders: Mapping[str, Order], before: int | None) -
         if not here.endswith(f"{IN_FLIGHT}: {SLOW}"):
             continue
         _note(probe, here, (before, after))
-        if after - before > most:
+        good = probe.kept[label(order.version, IN_FLIGHT, GOOD)].paid
+        usual = good.witness[1] - good.witness[0] if good and good.witness else 1
+        if after - before > most * max(usual, 1):
             alone, rest = (label(order.version, IN_FLIGHT, name) for name in (ALONE, AT_REST))
             probe.rest(rest, probe.kept[here])
             begins = probe.witnessed()

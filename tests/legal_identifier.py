@@ -40,8 +40,14 @@ def _kept_failures() -> dict[str, Any]:
 
 
 def _waiting() -> dict[str, Any]:
-    turn = cycle((409, 425, 429, 503))
-    return in_flight(lambda answer: setattr(answer, "status", next(turn)))
+    turn = cycle((409, 425, 429, 503, 423))
+
+    def told(answer: Answer) -> None:
+        answer.status = next(turn)
+        if answer.status == 423:
+            answer.set("Retry-After", "1")
+
+    return in_flight(told)
 
 
 def _owned() -> dict[str, Any]:
@@ -124,6 +130,7 @@ LEGAL_IDENTIFIED: tuple[PaidLegal, ...] = (
     legal(
         "a copy that comes meanwhile is told to come again",
         _id("in-flight-answer", "409, 425, 429 or 503"),
+        _id("in-flight-answer", "another refusal with Retry-After"),
         **_waiting(),
         goods=_REPORT,
     ),

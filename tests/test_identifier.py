@@ -9,7 +9,9 @@ from fault_identifier import IDENTIFIED, called
 from judging import judged_paid
 from legal_identifier import LEGAL_IDENTIFIED
 from paid_fault import PaidFault, PaidLegal
-from shop import Shop, shop
+from serving import Answer
+from settling import served
+from shop import Brought, Shop, shop
 
 from conformance import catalogue, facilitator
 from conformance.outcome import Outcome, Verdict
@@ -91,6 +93,25 @@ def test_a_pattern_of_its_own_is_not_held_against_a_server(server: Server) -> No
     run = judged_paid(server, goods=("/report",), only=ROWS, change=every_402(alter), rewrite=spoilt(called))
     assert run.red() == []
     assert {row.requirement for row in run.of(Outcome.PASSED)} == {"x402.identifier.info"}
+
+
+def test_a_settlement_that_is_asked_for_again_at_once_has_not_failed(server: Server) -> None:
+    """Who was told no and then yes has served, and owes nothing when the payment comes again."""
+    done: set[str] = set()
+
+    def change(brought: Brought, answer: Answer) -> None:
+        if served(answer):
+            done.add(brought.value)
+
+    run = judged_paid(
+        server,
+        goods=("/report",),
+        only=("x402.identifier.failure-frees",),
+        again=lambda told: "settle" if told[-1].kind == "settle" and not told[-1].good and len(told) == 1 else "",
+        rewrite=spoilt(lambda brought: brought.value in done),
+        change=change,
+    )
+    assert {row.outcome for row in run.results.values()} == {Outcome.INAPPLICABLE}, run.red()
 
 
 def test_identifiers_are_decided_again_from_the_report(server: Server) -> None:

@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import cycle
 from typing import Any
 
 import hypothesis
@@ -20,7 +21,7 @@ from legal_guard import LEGAL_GUARD
 from legal_settlement import LEGAL_SETTLEMENT
 from paid_fault import PaidFault, PaidLegal, fault, legal
 from serving import Answer
-from settling import both, hears, served
+from settling import both, hears, served, upto
 from shop import Brought, Shop, Told, shop
 
 from conformance import catalogue, checks, facilitator, run
@@ -263,6 +264,12 @@ def _owed(when: Callable[[Answer], bool]) -> dict[str, Any]:
     return {"opens": opens, "change": change}
 
 
+def _now_and_then() -> dict[str, Any]:
+    """A shop that charges by what it took to make an answer: every third time nothing, in one way or the other."""
+    costs = cycle((10_000, 10_000, None, 10_000, 10_000, 0))
+    return upto(lambda _: next(costs))
+
+
 _OTHERS = (
     *("it settles", "it takes two settlements", "it charges half", "what is pending is", "it takes one payment"),
     *("its handler", "it turns away", "whoever paid may come again", "whoever comes with the same payment"),
@@ -273,6 +280,12 @@ LEGAL: tuple[PaidLegal, ...] = (
     *(entry for entry in (*LEGAL_SETTLEMENT, *LEGAL_GUARD) if entry.name.startswith(_OTHERS)),
     legal("it is as the sandbox is", f"{ROW}: {_ALLOWED}", goods=("/almanac", "/report", "/satellite")),
     legal("what it refused once it refuses for good", f"{ROW}: {_ALLOWED}", **_for_good()),
+    legal(
+        "it charges nothing now and then",
+        f"{ROW}: a charge of 0 in scheme upto",
+        **_now_and_then(),
+        goods=("/weather",),
+    ),
     legal(
         "it looks up what became of a settlement, and then serves once",
         f"{ROW}: content once for a payment whose settlement was lost or pending",

@@ -575,6 +575,25 @@ def test_a_dead_connection_does_not_lose_the_others() -> None:
     assert failure(got.answers[1]).kind == "closed"
 
 
+def test_who_takes_one_request_after_another_is_sent_them_all() -> None:
+    """A server with one worker and a short queue holds nobody up: what cannot connect yet is sent when it can."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+
+        def work() -> None:
+            for _ in range(5):
+                conn, _ = listener.accept()
+                with conn:
+                    heard(conn, b"\r\n\r\n")
+                    conn.sendall(HI)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        here = Address(host="127.0.0.1", port=listener.getsockname()[1], tls=False)
+        got = volley(here, numbered(5), timeout=8, max_body=LIMIT)
+        thread.join(5)
+    assert [type(each) for each in got.answers] == [RawAnswer] * 5
+
+
 def test_a_volley_at_nobody_fails_everywhere() -> None:
     """Each request has its own failure when there is no server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from careless import authorization
+from careless import authorization, spoilt
 from fault_replay import forgetful, returning
 from judging import Judged, judged_paid
 from paid_fault import BOTH
@@ -169,6 +169,22 @@ def test_a_volley_is_told_by_what_was_served_run_and_settled_and_when(run: Judge
     assert finding.received == "10 served, 1 settled, 10 runs of the handler"
     assert re.search(r"verify \(forgets\) at [0-9]+, ", finding.reason), finding
     assert finding.reason.endswith("and 18 more.")
+
+
+def test_a_crowd_that_is_turned_away_shows_nothing(server: Server) -> None:
+    """Where no copy of a payment is served when they come at the same time, nobody knows whether two would be."""
+    came: list[str] = []
+
+    def later(brought: Brought) -> bool:
+        came.extend([brought.value] if brought.value else [])
+        return bool(brought.value) and brought.value != came[0]
+
+    rule = "x402.settlement.concurrent-use"
+    run = judged_paid(server, goods=("/weather",), only=(rule,), rewrite=spoilt(later))
+    finding = run.results[rule, "weather"].finding
+    assert finding
+    assert run.results[rule, "weather"].outcome is Outcome.UNTESTABLE
+    assert finding.reason.startswith("version 2: no copy of any payment is served")
 
 
 def test_an_endpoint_of_two_versions_is_asked_in_both_about_one_payment(server: Server) -> None:

@@ -8,7 +8,7 @@ import pytest
 from fault_retry import nonce_of, owing
 from judging import Judged, judged_paid
 from serving import Answer
-from settling import served
+from settling import served, upto
 from shop import Brought, shop
 
 from conformance.exchange import Exchange
@@ -151,6 +151,31 @@ def test_what_nobody_waited_for_is_not_handed_to_two_who_come_at_once() -> None:
     with shop() as found:
         judged = judged_paid(found, goods=("/weather",), only=(rule,), opens=opens, left=left, change=change)
     assert judged.results[rule, "weather"].outcome is Outcome.VIOLATED
+
+
+def test_what_costs_nothing_leaves_a_payment_as_it_was() -> None:
+    """In scheme upto an answer may cost 0, settled or not: then it is no answer that nobody paid for."""
+    costs = iter((10_000, None, 10_000, 0))
+    rule = "x402.settlement.refused-again"
+    with shop() as found:
+        judged = judged_paid(found, goods=("/weather",), only=(rule,), **upto(lambda _: next(costs, 10_000)))
+    assert judged.results[rule, "weather"].outcome is Outcome.PASSED, judged.red()
+    had = exchanges(judged, "weather")
+    assert asked(had["v2 retry: verify/no, again"]) == ["verify"]
+    assert asked(had["v2 retry: settle/no, again"]) == ["verify", "settle"]
+    assert next(iter(had["v2 retry: settle/no, again"].paid.asked("settle"))).requirements["amount"] == "0"
+
+
+def test_a_queue_before_a_payment_is_no_silence() -> None:
+    """Who takes one payment after another, and gives each facilitator that hangs its time, answers in time."""
+
+    def hurried(written: dict[str, Any]) -> None:
+        written["target"]["timeout"] = 2.0
+
+    rules = ("x402.settlement.answers-in-time", "x402.settlement.unknown-outcome")
+    with shop() as found:
+        judged = judged_paid(found, goods=("/weather",), only=rules, edit=hurried, serial=True, patience=0.6)
+    assert {result.outcome for result in judged.results.values()} == {Outcome.PASSED}, judged.red()
 
 
 def test_a_session_is_not_asked_twice() -> None:

@@ -11,6 +11,7 @@ import pytest
 from judging import Edit, Judged, judged_paid
 from serving import Answer
 from sessions import Ran, nested, profile
+from settling import served
 from shop import Brought, Change, Shop, shop
 
 from conformance import facilitator
@@ -127,6 +128,48 @@ def test_a_witness_that_lags_proves_nothing(server: Server) -> None:
     """What one request did would be laid at the door of the next."""
     pointer = _witness(path="/stats", pointer="/handled/weather")
     assert _of(judged_paid(server, only=ORDER, edit=pointer, change=_lagging()), Outcome.UNTESTABLE) == SEEN
+
+
+def _doubled(brought: Brought, answer: Answer) -> None:
+    if brought.path == "/stats":
+        handled = json.loads(answer.body)["handled"]
+        answer.say({"handled": {name: 2 * number for name, number in handled.items()}})
+
+
+def test_a_witness_that_counts_a_run_twice_is_no_handler_that_runs_for_each_copy(server: Server) -> None:
+    """What moves for copies of a payment is held against what moves for one that comes alone."""
+
+    def edit(written: dict[str, Any]) -> None:
+        del written["claims"]
+        written["endpoint"][0]["slow"] = {"query": {"sleep": "1.2"}}
+
+    rules = ("x402.order.in-flight-runs-once", "x402.identifier.in-flight-runs-once")
+    run = judged_paid(server, goods=("/report",), only=rules, slow=True, edit=edit, change=_doubled)
+    assert _of(run, Outcome.PASSED) == {*rules}, run.red()
+
+
+def _counting_answers() -> Change:
+    answers = 0
+
+    def change(brought: Brought, answer: Answer) -> None:
+        nonlocal answers
+        if brought.path == "/stats":
+            answer.say({"handled": {"report": answers}})
+        elif served(answer):
+            answers += 1
+            # As long as it is asked for by one payment it is the same.
+            answer.body = answer.body.replace(b"{", b'{"made for": "%d", ' % hash(brought.value), 1)
+
+    return change
+
+
+def test_a_witness_that_counts_answers_is_no_handler_that_runs_again(server: Server) -> None:
+    """Where each payment has an answer of its own, the one of before was not made anew."""
+    rules = ("x402.identifier.runs-once", "x402.identifier.another-request")
+    run = judged_paid(server, goods=("/report",), only=rules, change=_counting_answers())
+    assert run.red() == []
+    told = {row.requirement: row.finding.reason for row in run.of(Outcome.UNTESTABLE) if row.finding}
+    assert "it counts answers" in told[rules[0]], told
 
 
 def test_a_handler_whose_answers_are_kept_is_not_taken_for_one_that_settles_first(shop_anew: Server) -> None:

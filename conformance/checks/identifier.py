@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from conformance import identifiers as ids
 from conformance.attempts import GOOD
 from conformance.checks import check
-from conformance.checks.identified import ACCEPTED, attempts, control, offer_of
+from conformance.checks.identified import ACCEPTED, UNCONSUMED, attempts, control, offer_of
 from conformance.checks.opening import doubt, good_payment, paid_for, served
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
@@ -60,6 +60,7 @@ def test_grammar(evidence: Evidence) -> None:
                 received=f"{response.shown()}{' with what is sold' if served(evidence, here) else ''}",
                 at=f"an identifier {name}, after {paid_for(exchange).story}",
                 exchange=here,
+                reason=UNCONSUMED if response.status < 400 else "",
             )
 
 

@@ -9,7 +9,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.gather import spoken
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
-from conformance.paid import Paid
+from conformance.paid import FacilitatorCall, Paid
 from conformance.profile import FacilitatorMode, Marker
 from conformance.protocols import x402
 from conformance.protocols.x402.receipt import RECEIPT
@@ -22,6 +22,8 @@ __all__ = [
     "controls",
     "doubt",
     "good_payment",
+    "gratis",
+    "is_gratis",
     "met",
     "opened",
     "paid_for",
@@ -213,6 +215,23 @@ def charges_nothing(paid: Paid) -> bool:
     """Whether a payment of scheme upto was verified and nothing was settled: its charge may be 0."""
     verified = any(call.confirmed for call in paid.asked("verify"))
     return paid.scheme == "upto" and verified and not list(paid.asked("settle"))
+
+
+def gratis(paid: Paid) -> int:
+    """How many uses of a payment may have cost 0: of scheme upto, verified, and settled for 0 if at all."""
+    if paid.scheme != "upto":
+        return 0
+    verified = sum(call.confirmed or (call.good and call.fault == "forgets") for call in paid.asked("verify"))
+    return max(verified - len(_charges(paid)), 0)
+
+
+def is_gratis(paid: Paid) -> bool:
+    """Whether a use cost 0 for sure: it leaves the payment as it was."""
+    return gratis(paid) > 0 and not _charges(paid)
+
+
+def _charges(paid: Paid) -> list[FacilitatorCall]:
+    return [call for call in paid.asked("settle") if call.requirements.get("amount") != "0"]
 
 
 def met(evidence: Evidence, group: str, *names: str) -> Iterator[tuple[str, Exchange, Paid]]:

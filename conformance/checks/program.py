@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from conformance.attempts import GOOD, label
 from conformance.checks import Drawn, check
 from conformance.checks.leak import marked
-from conformance.checks.opening import charges_nothing, doubt, good_payment, paid_for, served
+from conformance.checks.opening import charges_nothing, doubt, good_payment, gratis, is_gratis, paid_for, served
 from conformance.checks.reuse import may_return
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
@@ -79,9 +79,14 @@ class _Had:
         return NOTHING.followed_by(*self.calls).story
 
     @property
+    def gratis(self) -> bool:
+        """Whether it cost nothing, as may be in scheme upto: then its payment is as good as before."""
+        return self.exchanges[0].paid is not None and is_gratis(self.exchanges[0].paid)
+
+    @property
     def opened(self) -> int:
-        """How many of its answers hold what is sold."""
-        return sum(map(bool, self.where))
+        """How many of its answers hold what is sold, and may have cost something."""
+        return 0 if self.gratis else sum(map(bool, self.where))
 
 
 @check(
@@ -221,7 +226,8 @@ def _wrong(had: _Had) -> str:
     if had.moved + bool(payment.charged) > 1:
         before = f", after {payment.charged}" if payment.charged else f" {had.moved} times"
         return f"{name} is charged{before}"
-    if opened > 1:
+    paid = had.exchanges[0].paid
+    if paid and opened - gratis(paid) > 1:
         return f"{opened} of {len(had.exchanges)} copies of {name} are served"
     if opened and payment.opened:
         return f"served, though {name} was used at {payment.opened}"
@@ -264,13 +270,16 @@ def _line(had: _Had) -> str:
 def _prove(evidence: Evidence, story: list[_Had]) -> None:
     """Raises Untestable where a step leaves open what it opened, or where no good payment was taken."""
     for had in story:
+        if had.opened > 1:
+            reason = f"{had.step.name}: {had.opened} copies are served: in scheme upto all but one may have cost 0"
+            raise Untestable(reason)
         for here, exchange in zip(had.step.labels, had.exchanges, strict=True):
             evidence.response(here)
             if exchange.paid:
                 view = _view(evidence, had.step.endpoint, exchange.paid.version, exchange)
                 doubt(view, label(exchange.paid.version, _GROUP, _ASKED))
     # Of copies at once it may be that none is served.
-    good = [had for had in story if had.fresh and had.calm and len(had.exchanges) == 1]
+    good = [had for had in story if had.fresh and had.calm and not had.gratis and len(had.exchanges) == 1]
     if good and not any(had.opened and had.moved for had in good):
         shown = evidence.response(good[0].step.labels[0]).shown()
         reason = f"{good[0].step.name}: a good payment is answered {shown}, {good[0].asked}: what follows shows nothing"
