@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import http.client
 import json
 import logging
 import os
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import hypothesis.configuration
 import pytest
 
@@ -340,7 +340,7 @@ class Session:
                 excused.add(paid.payer.lower())
         try:
             calls = self._facilitator.control.calls()
-        except (OSError, ValueError, httpx.HTTPError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             return f"the facilitator could not be asked at the end what was charged ({type(error).__name__})"
         moved = Counter(call.payer for call in calls if call.outcome and call.outcome.moved)
         late = [payer for payer, times in moved.items() if payer in seen.keys() - excused and times > seen[payer]]
