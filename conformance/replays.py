@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from conformance.attempts import GOOD, label, versions
 from conformance.exchange import Response
 from conformance.gather import unpaid
-from conformance.probe import Gather, Probe
+from conformance.probe import Changes, Gather, Probe
 from conformance.profile import Endpoint, Entitlement
 from conformance.protocols import x402
 from conformance.protocols.x402.encoding import TWINS
@@ -79,6 +79,7 @@ AIDED = Aid(group="replay")
 UNAIDED = Aid(group="unaided replay", faults=("verify/forgets", "settle/forgets"))
 """By nobody: the facilitator says yes to whatever is signed, as often as it is asked."""
 ANOTHER_HOST = "elsewhere.example"
+_METHODS = ("GET", "POST")
 _ANOTHER_CLIENT = {
     "User-Agent": "curl/8.5.0",
     "Accept-Language": "fr",
@@ -122,7 +123,7 @@ def replayed_in_other_bytes(aid: Aid) -> Gather:
 
 
 def replayed_for_another_request(aid: Aid) -> Gather:
-    """The same payment by another client, with another query or body, under another host, and by other spellings of the path."""
+    """The same payment by another client, method or spelling of the path, with another query or body, under another host."""
     return Twice(asks=_replay_for_another, aid=aid)
 
 
@@ -172,8 +173,8 @@ def _replay_for_another(probe: Probe, aid: Aid) -> None:
     for version, made in settled(probe, aid):
         probe.repeat(label(version, aid.group, "another query"), made, query=MORE)
         probe.repeat(label(version, aid.group, "another client"), made, headers=_ANOTHER_CLIENT)
-        for how, path in _same_by(probe):
-            probe.repeat(label(version, aid.group, how), made, path=path)
+        for how, changes in _same_by(probe):
+            probe.repeat(label(version, aid.group, how), made, **changes)
         if same_offer_at_another_host(probe):
             probe.repeat(label(version, aid.group, "another host"), made, headers={"Host": ANOTHER_HOST})
         if (body := another_body(probe.endpoint)) is not None:
@@ -187,31 +188,35 @@ def another_body(endpoint: Endpoint | None) -> bytes | None:
     return urlencode(dict(endpoint.form) | MORE).encode() if endpoint and endpoint.form is not None else None
 
 
-def _same_by(probe: Probe) -> list[tuple[str, str]]:
-    """The spellings of the path by which the endpoint refuses as it does by its own."""
-    probe.gather(_unpaid_by_other_spellings)
+def _same_by(probe: Probe) -> list[tuple[str, Changes]]:
+    """The methods and the spellings of the path by which the endpoint refuses as it does by its own."""
+    probe.gather(_unpaid_by_others)
     usual = probe.kept["unpaid"].response
     return [
-        (how, path)
-        for how, path in _spellings(probe.endpoint)
+        (how, changes)
+        for how, changes in _others_of(probe.endpoint)
         if usual and (there := probe.kept[f"unpaid by {how}"].response) and there.status == usual.status
     ]
 
 
-def _unpaid_by_other_spellings(probe: Probe) -> None:
-    for how, path in _spellings(probe.endpoint):
-        probe.ask(f"unpaid by {how}", path=path)
+def _unpaid_by_others(probe: Probe) -> None:
+    for how, changes in _others_of(probe.endpoint):
+        probe.ask(f"unpaid by {how}", **changes)
 
 
-def _spellings(endpoint: Endpoint | None) -> Iterator[tuple[str, str]]:
-    """The path as many servers take it as well."""
+def _others_of(endpoint: Endpoint | None) -> Iterator[tuple[str, Changes]]:
+    """Other methods, and the path as many servers take it as well."""
+    for method in _METHODS:
+        if endpoint and method != endpoint.method:
+            yield method, Changes(method=method)
     own, mark, query = (endpoint.path if endpoint else "/").partition("?")
     if last := re.search(r"(?<!%)(?<!%[0-9A-Fa-f])[A-Za-z0-9](?=/?$)", own):
-        yield "an encoded letter", f"{own[: last.start()]}%{ord(last[0]):02X}{own[last.end() :]}{mark}{query}"
+        encoded = f"{own[: last.start()]}%{ord(last[0]):02X}{own[last.end() :]}"
+        yield "an encoded letter", Changes(path=f"{encoded}{mark}{query}")
     if own != own.upper():
-        yield "upper case", f"{own.upper()}{mark}{query}"
+        yield "upper case", Changes(path=f"{own.upper()}{mark}{query}")
     if own != "/":
-        yield "another slash", f"{own[:-1] if own.endswith('/') else own + '/'}{mark}{query}"
+        yield "another slash", Changes(path=f"{own[:-1] if own.endswith('/') else own + '/'}{mark}{query}")
 
 
 def _replay_elsewhere(probe: Probe, aid: Aid) -> None:

@@ -259,7 +259,7 @@ class Shop:
 
         query = brought.query.encode("latin-1")
         raw = _fields((*brought.headers, *account))
-        asked = {**scope, "headers": raw, "query_string": query, "path": brought.path}
+        asked = {**scope, "method": brought.method, "headers": raw, "query_string": query, "path": brought.path}
         async with self._queue(brought):
             await self.inner(asked, receive, keep)
         return answer

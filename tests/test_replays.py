@@ -229,11 +229,17 @@ def _lenient(brought: Brought) -> Brought:
     return replace(brought, path=brought.path.lower().rstrip("/"))
 
 
+def _whatever_method(brought: Brought) -> Brought:
+    """What a server makes of a request by whose method it sets no store."""
+    return replace(brought, method="GET", headers=(*brought.headers, ("x-method", brought.method)))
+
+
 @pytest.mark.parametrize(
     ("shown", "rule", "key", "more"),
     [
         ("another client", "replay-for-another-request", lambda b: b.get("user-agent"), {}),
         ("another client", "replay-for-another-request", lambda b: b.get("x-forwarded-for"), {}),
+        ("POST", "replay-for-another-request", lambda b: b.get("x-method"), {"rewrite": _whatever_method}),
         ("an encoded letter", "replay-for-another-request", lambda b: b.target, {}),
         ("upper case", "replay-for-another-request", lambda b: unquote(b.target).rstrip("/"), {"rewrite": _lenient}),
         ("another slash", "replay-for-another-request", lambda b: unquote(b.target).lower(), {"rewrite": _lenient}),
