@@ -104,6 +104,8 @@ class Session:
         self._run: run.Run | None = None
         self._down = ""
         self._sanity: dict[str, Exchange] = {}
+        self._judged: dict[str, Result] = {}
+        """By node id, until its report is told."""
         self._results: list[Result] = []
         self._exchanges: dict[str, Exchange] = {}
         self._taints: list[str] = []
@@ -259,7 +261,9 @@ class Session:
         report = yield
         if report.when == "call" and isinstance(item, collect.CheckItem) and item.result:
             result = item.result
-            setattr(report, _PROPERTY, json.dumps(result.to_json()))
+            # Only what comes from a worker has to be written down; the text is long.
+            self._judged[report.nodeid] = result
+            setattr(report, _PROPERTY, json.dumps(result.to_json() if self._worker else {"outcome": result.outcome}))
             if result.outcome in {Outcome.UNMET, Outcome.UNTESTABLE, Outcome.INAPPLICABLE}:
                 report.outcome = "skipped"
                 report.wasxfail = collect.sentence(result)
@@ -284,8 +288,11 @@ class Session:
             self._taints.append(f"{report.nodeid} was run again")
         elif report.failed and not hasattr(report, _PROPERTY):
             self._taints.append(f"{report.nodeid} failed in its {report.when}, outside the check")
-        if told := getattr(report, _PROPERTY, None):
-            result = Result.from_json(json.loads(told))
+        if told := json.loads(getattr(report, _PROPERTY, "{}")):
+            result = self._judged.pop(report.nodeid, None) or ("evidence" in told and Result.from_json(told))
+            if not result:
+                # Told before: once counts.
+                return
             # Many results rest on the same exchanges: each is kept once.
             shared = {key: self._exchanges.setdefault(key, exchange) for key, exchange in result.exchanges.items()}
             self._results.append(replace(result, exchanges=shared))
