@@ -1,13 +1,20 @@
 """Each shop of the tables turns red what its entry says and nothing else; a correct one turns red nothing."""
 
+from dataclasses import replace
+
 import pytest
 from judging import judged_paid
 from paid_fault import EVERY, PaidFault, PaidLegal
 from shop import shop
 from shops import ASKED, FAULTS, LEGAL, NOTED, Judgement, summed
 
-from conformance import catalogue
+from conformance import catalogue, checks
+from conformance.catalogue import Level
+from conformance.evidence import Evidence
+from conformance.exchange import Exchange
 from conformance.outcome import Outcome, Verdict
+from conformance.paid import NOTHING
+from conformance.run import decided
 
 
 def a_name(entry: PaidFault | PaidLegal) -> str:
@@ -45,6 +52,27 @@ def test_a_shop_without_a_flaw_is_conformant() -> None:
     assert [f"{row.requirement} at {row.endpoint!r}: {row.finding}" for row in wrong] == []
     assert run.verdict is Verdict.CONFORMANT
     assert {row.requirement for row in run.red()} == NOTED
+
+
+def test_a_charge_that_came_too_late_is_no_charge_for_nothing() -> None:
+    """Who gave our facilitator up, on a machine that is too busy, did not know of the charge."""
+    rule = "x402.settlement.every-charge-is-served"
+    busy = next(fault for fault in FAULTS if fault.red == {rule})
+    with shop() as server:
+        run = judged_paid(server, goods=("/weather",), only=(rule,), **busy.flaws)
+    result = run.results[rule, "weather"]
+    assert result.outcome is Outcome.VIOLATED
+
+    def later(exchange: Exchange) -> Exchange:
+        paid = exchange.paid or NOTHING
+        calls = tuple(replace(call, finished=(call.finished or 0) + 1) for call in paid.calls)
+        return replace(exchange, paid=replace(paid, calls=calls))
+
+    had = {label: later(result.exchanges[key]) for label, key in result.evidence[0].items()}
+    profile = run.report.profile
+    (check,) = (check for own in checks.load().values() for check in own if check.requirement == rule)
+    outcome, _ = decided(check, Evidence(profile=profile, at=profile.endpoints[0], exchanges=had), Level.MUST)
+    assert outcome is Outcome.UNTESTABLE
 
 
 def test_every_scored_requirement_has_a_shop_that_breaks_it() -> None:
