@@ -319,9 +319,15 @@ def _twice_at_once(probe: Probe, here: str) -> None:
 
 
 def _once_more(probe: Probe, here: str) -> None:
-    """Sends the payment of ``here`` one more time, to a facilitator that does about it what it did before."""
+    """Sends the payment of ``here`` once more, to a facilitator that does about it what it did before.
+
+    And again where it was settled again: the target may not have heard of the first time yet.
+    """
     if made := _sent_before(probe, here):
-        probe.repeat(here + AGAIN, made)
+        again = probe.repeat(here + AGAIN, made)
+        if again.paid and any(call.good for call in again.paid.asked("settle")):
+            time.sleep(_QUIET)
+            probe.repeat(here + MORE, made)
 
 
 def _sent_before(probe: Probe, here: str) -> Made | None:

@@ -194,10 +194,10 @@ def _settles_once(evidence: Evidence, group: str, name: str) -> None:
     found = False
     for version in _charged(evidence, group):
         first = label(version, group, name)
-        again = first + AGAIN
-        if again not in evidence.exchanges or not _is_told(paid_for(evidence.exchange(first))):
+        if first + AGAIN not in evidence.exchanges or not _is_told(paid_for(evidence.exchange(first))):
             continue
         found = True
+        again = next(here for here in (first + MORE, first + AGAIN) if here in evidence.exchanges)
         paid = paid_for(evidence.exchange(again))
         if _is_told(paid) and not _is_known(evidence, first, again):
             raise Violation(
