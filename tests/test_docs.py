@@ -43,6 +43,8 @@ ROOMS = (
         "identifiers",
         "instances",
         "memory",
+        "keys",
+        "keyed",
     ),
     ("sandbox",),
     ("checks",),
