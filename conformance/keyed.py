@@ -188,7 +188,7 @@ def freed(probe: Probe) -> None:
     if (asks := _asks(probe)) is None or not _kept_key(probe):
         return
     rules, endpoint, paid = asks
-    families = {answer.family for answer in probe.profile.answers if answer.name in endpoint.answers}
+    families = _families(probe, endpoint)
     # Who is declined may be the same account with another card, to whom the decline comes again.
     lacks_money = families and Family.DECLINE not in families
     who = Changes(identity=endpoint.identity) if lacks_money else as_nobody(probe.profile, endpoint)
@@ -198,10 +198,16 @@ def freed(probe: Probe) -> None:
         probe.ask("served under that key", **_both(Changes(identity=paid), same))
 
 
+def _families(probe: Probe, endpoint: Endpoint) -> set[Family]:
+    return {answer.family for answer in probe.profile.answers if answer.name in endpoint.answers}
+
+
 def declined(probe: Probe) -> None:
     """The plain request under a fresh key, and once more, where a refusal is meant to be kept."""
     rules, endpoint = probe.profile.idempotency, probe.endpoint
     if rules is None or endpoint is None or rules.errors != "stored" or not carries(rules, endpoint):
+        return
+    if Family.DECLINE not in _families(probe, endpoint):
         return
     same = carried(rules, endpoint, fresh_key())
     probe.ask("declined", **same)

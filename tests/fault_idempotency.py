@@ -89,6 +89,7 @@ FAULTS = (
     keyed("copies at the same time are carried out", Ways(meanwhile=None), "copies-agree", "runs-once"),
     keyed("copies at the same time are errors of the server", Ways(meanwhile=503), "in-flight"),
     keyed("copies at the same time have another status than is said", Ways(meanwhile=423), "in-flight"),
+    keyed("a copy is told that it is taken, as nothing says", Ways(meanwhile=202), "in-flight"),
     keyed(
         "an answer comes again as a page",
         Ways(again=lambda kept: marked(replace(kept, headers={**kept.headers, "content-type": "text/html"}))),

@@ -90,6 +90,18 @@ LEGAL: tuple[Keyed, ...] = (
         edit=keys(in_flight=[425]),
         allows=_allowed("in-flight", "another status that the profile names"),
     ),
+    keyed("its copies are accepted", Ways(meanwhile=202), edit=keys(in_flight=[202])),
+    keyed(
+        "its answers are short, and so is what it says of a key that is taken",
+        Ways(
+            serves=lambda _: {},
+            broke=lambda: said(402, code="declined"),
+            whose=lambda _: None,
+            same=lambda asked: (asked.who, asked.body),
+            mismatch=lambda _: said(409),
+        ),
+        edit=both(keys(mismatch=[409]), first(marker=None)),
+    ),
     keyed(
         "its answers are numbered",
         Ways(sent=_numbered),
@@ -187,6 +199,11 @@ LEGAL: tuple[Keyed, ...] = (
         edit=PAYWALL,
     ),
     keyed("nobody is refused by 402", Ways(nobody=said(402, code="upgrade", family="paywall"))),
+    keyed(
+        "whoever brings a key that is taken is told what it was taken for",
+        replace(_OTHERS_409, mismatch=lambda _: said(409, message="That charge is captured.")),
+        edit=keys(mismatch=[409]),
+    ),
     keyed("it is asked by PUT", Ways(), edit=first(method="PUT")),
     keyed(
         "it is asked with nothing but a query",

@@ -6,7 +6,7 @@ from itertools import groupby
 from conformance import facts
 from conformance.checks import check
 from conformance.checks.envelope import rules
-from conformance.checks.leak import marked
+from conformance.checks.kept import SAME, comes_again, control, difference, gave, kept_by, moved, refused, stored
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.keyed import (
@@ -22,122 +22,37 @@ from conformance.keyed import (
     respelled,
     twice,
 )
-from conformance.keys import NOBODY, carries, refuses
+from conformance.keys import NOBODY
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
-from conformance.profile import Family, Idempotency
+from conformance.profile import Family
 
-_SAME = "idempotency.same-answer"
 _TOO_LONG = frozenset({"closed", "header-limit"})
 """How an answer fails where somebody has read enough of a request."""
 
 
-def _rules(evidence: Evidence) -> Idempotency:
-    """The rules of the profile; Inapplicable or Untestable where no key can be brought here."""
-    own = evidence.profile.idempotency
-    if own is None:
-        reason = "the profile has no [idempotency]"
-        raise Inapplicable(reason)
-    if not carries(own, evidence.endpoint):
-        reason = f"the key is a member of the body ({own.key.member}), and the request here has none that has members"
-        raise Untestable(reason)
-    return own
-
-
-def _control(evidence: Evidence) -> tuple[Idempotency, Response]:
-    """The rules, and the answer that is kept under a key; Inapplicable or Untestable where none was had."""
-    own = _rules(evidence)
-    if evidence.endpoint.paid_identity is None:
-        reason = "the profile does not say who is served here (paid_identity); it does at another endpoint"
-        raise Inapplicable(reason)
-    first = evidence.response(FIRST)
-    marker = evidence.endpoint.marker
-    if _refused(evidence, first):
-        reason = f"{evidence.endpoint.paid_identity} is answered {first.shown()} under a fresh key: nothing was served"
-        raise Untestable(reason)
-    if marker and not marked(first, marker):
-        reason = f"the marker {marker.value!r} is not in the answer to {evidence.endpoint.paid_identity}"
-        raise Untestable(reason)
-    return own, first
-
-
-def _refused(evidence: Evidence, response: Response) -> bool:
-    return refuses(evidence.profile, evidence.endpoint, response)
-
-
-def _difference(first: Response, second: Response) -> tuple[str, str, str] | None:
-    """What was expected, received, and where, of an answer that is not the first one again; None for one that is."""
-    if first.status != second.status:
-        return first.shown(), second.shown(), ""
-    kinds = [
-        " ".join((answer.value("content-type") or "none").lower().replace(";", "; ").split())
-        for answer in (first, second)
-    ]
-    if kinds[0] != kinds[1]:
-        return f"Content-Type {kinds[0]}", kinds[1], "Content-Type"
-    if first.body != second.body:
-        here = next((n for n, (a, b) in enumerate(zip(first.body, second.body, strict=False)) if a != b), None)
-        at = min(len(first.body), len(second.body)) if here is None else here
-        return _part(first, at), _part(second, at), f"body, from byte {at}"
-    return None
-
-
-def _part(answer: Response, at: int) -> str:
-    start = max(0, at - 20)
-    return repr(answer.body[start : start + 60].decode("utf-8", "replace"))
-
-
-def _stored(evidence: Evidence, own: Idempotency) -> Response:
-    """The kept answer; Untestable unless it came again under its key."""
-    _, first = _control(evidence)
-    again = evidence.response(AGAIN)
-    if _difference(first, again):
-        reason = "the same request under the same key does not get the same answer, so that none is known to be kept"
-        raise Untestable(reason, cause=_SAME)
-    if not _told_apart(evidence, own, first, again):
-        reason = "answers under different keys are the same: in them it is not seen that one was kept"
-        raise Untestable(reason)
-    return first
-
-
-def _told_apart(evidence: Evidence, own: Idempotency, first: Response, again: Response) -> bool:
-    """Whether an answer that comes again is told from one that is made anew."""
-    elsewhere = [evidence.exchanges[here].response for here in evidence.labels("round ")]
-    if any(other and not _refused(evidence, other) and other.body != first.body for other in elsewhere):
-        return True
-    if own.replay_header and again.value(own.replay_header) not in {None, first.value(own.replay_header)}:
-        return True
-    return _moved(evidence, FIRST) == 1 and _moved(evidence, AGAIN) == 0
-
-
-def _moved(evidence: Evidence, label: str) -> int | None:
-    """By how much the witness moved over a request; None where it was not read."""
-    paid = evidence.exchange(label).paid
-    return paid.witness[1] - paid.witness[0] if paid and paid.witness else None
-
-
-@check(_SAME, twice, copies)
+@check(SAME, twice, copies)
 def test_same_answer(evidence: Evidence) -> None:
-    own, first = _control(evidence)
+    own, first = control(evidence)
     again = evidence.response(AGAIN)
-    if found := _difference(first, again):
+    if found := difference(first, again):
         expected, received, at = found
-        anew = "it may have been carried out once more" if not _refused(evidence, again) else ""
+        anew = "it may have been carried out once more" if at.startswith("body") else ""
         raise Violation(
             expected=f"the first answer again: {expected}", received=received, at=at, exchange=AGAIN, reason=anew
         )
-    _stored(evidence, own)
+    stored(evidence, own)
 
 
 @check("idempotency.replay-marked", twice)
 def test_replay_marked(evidence: Evidence) -> None:
-    own, first = _control(evidence)
+    own, first = control(evidence)
     if own.replay_header is None:
         reason = "the profile names no field that marks an answer that comes again (idempotency.replay_header)"
         raise Inapplicable(reason)
     again = evidence.response(AGAIN)
     if first.status != again.status:
         reason = "the same request under the same key does not get the same answer"
-        raise Untestable(reason, cause=_SAME)
+        raise Untestable(reason, cause=SAME)
     told = again.value(own.replay_header)
     if told is None or told == first.value(own.replay_header):
         raise Violation(
@@ -149,19 +64,19 @@ def test_replay_marked(evidence: Evidence) -> None:
 
 @check("idempotency.runs-once", twice, copies)
 def test_runs_once(evidence: Evidence) -> None:
-    _control(evidence)
-    if not (ran := _moved(evidence, FIRST)):
+    control(evidence)
+    if not (ran := moved(evidence, FIRST)):
         reason = "the witness could not be read" if ran is None else "the witness does not move when somebody is served"
         raise Untestable(reason)
-    if again := _moved(evidence, AGAIN):
+    if again := moved(evidence, AGAIN):
         raise _ran(again, "a request that came again under its key", AGAIN)
-    if _moved(evidence, AGAIN) is None:
+    if moved(evidence, AGAIN) is None:
         reason = "the witness could not be read"
         raise Untestable(reason)
     for labels in _rounds(evidence):
-        moved = _moved(evidence, labels[0])
-        if moved is not None and moved > ran:
-            raise _ran(moved, f"{len(labels)} copies that came at the same time under one key", labels[0])
+        times = moved(evidence, labels[0])
+        if times is not None and times > ran:
+            raise _ran(times, f"{len(labels)} copies that came at the same time under one key", labels[0])
 
 
 def _ran(times: int, what: str, here: str) -> Violation:
@@ -175,17 +90,17 @@ def _rounds(evidence: Evidence) -> Iterator[list[str]]:
 
 @check("idempotency.copies-agree", twice, copies)
 def test_copies_agree(evidence: Evidence) -> None:
-    own, _ = _control(evidence)
-    _stored(evidence, own)
+    own, _ = control(evidence)
+    kept = stored(evidence, own)
     for labels in _rounds(evidence):
-        served = _served(evidence, own, labels)
+        served = _served(evidence, kept, labels)
         if not served:
             reason = "of the copies of one request under a fresh key, none was served"
             raise Untestable(reason)
         (first, answer), *others = served
         for here, other in others:
             if other.body != answer.body:
-                _, received, at = _difference(answer, other) or ("", other.shown(), "")
+                _, received, at = difference(answer, other) or ("", other.shown(), "")
                 raise Violation(
                     expected=f"the answer of {first!r}, or a refusal",
                     received=received,
@@ -195,15 +110,15 @@ def test_copies_agree(evidence: Evidence) -> None:
                 )
 
 
-def _served(evidence: Evidence, own: Idempotency, labels: list[str]) -> list[tuple[str, Response]]:
-    """The copies that were served; a copy that got no answer got nothing."""
+def _served(evidence: Evidence, like: Response, labels: list[str]) -> list[tuple[str, Response]]:
+    """The copies that were served as ``like`` was; a copy that got no answer got nothing."""
     answers = [(here, evidence.exchange(here).response) for here in labels]
-    return [(here, a) for here, a in answers if a and a.status not in own.in_flight and not _refused(evidence, a)]
+    return [(here, a) for here, a in answers if a and a.status == like.status and not refused(evidence, a)]
 
 
 @check("idempotency.in-flight", twice, copies)
 def test_in_flight(evidence: Evidence) -> None:
-    own, _ = _control(evidence)
+    own, first = control(evidence)
     answered = False
     for labels in _rounds(evidence):
         for here in labels:
@@ -211,7 +126,7 @@ def test_in_flight(evidence: Evidence) -> None:
                 continue
             answered = True
             known = answer.status in own.in_flight if own.in_flight else 400 <= answer.status < 500
-            if _refused(evidence, answer) and not known:
+            if (refused(evidence, answer) or answer.status != first.status) and not known:
                 named = " or ".join(map(str, own.in_flight)) or "a 4xx"
                 raise Violation(
                     expected=f"the answer itself, or {named} while it is made", received=answer.shown(), exchange=here
@@ -223,7 +138,7 @@ def test_in_flight(evidence: Evidence) -> None:
 
 @check("idempotency.mismatch", twice, other_request)
 def test_mismatch(evidence: Evidence) -> None:
-    own, first = _control(evidence)
+    own, first = control(evidence)
     asked = evidence.labels("used key, ")
     if not asked:
         tried = [
@@ -236,7 +151,7 @@ def test_mismatch(evidence: Evidence) -> None:
     if answer.status in own.mismatch:
         return
     name = here.partition(", ")[2]
-    old = not _refused(evidence, answer) and answer.body == first.body
+    old = not refused(evidence, answer) and answer.body == first.body
     if old and not name.startswith("less at "):
         reason = f"{name} changes nothing here: the answer is the first one again"
         raise Untestable(reason)
@@ -244,81 +159,80 @@ def test_mismatch(evidence: Evidence) -> None:
         expected=f"{' or '.join(map(str, own.mismatch))} for another request under a used key ({name})",
         received=f"{answer.shown()}, the answer to the first request" if old else answer.shown(),
         exchange=here,
-        reason="" if old or _refused(evidence, answer) else "the other request seems to be carried out",
+        reason="" if old or refused(evidence, answer) else "the other request seems to be carried out",
     )
-
-
-def _gave(evidence: Evidence, kept: Response, control: Response, answer: Response) -> str:
-    """What of the kept answer is in ``answer``, and not in the ``control`` to the same caller under another key."""
-    if kept.body and answer.body == kept.body != control.body:
-        return "the kept answer, byte for byte"
-    marker = evidence.endpoint.marker
-    if marker and not marked(control, marker) and (where := marked(answer, marker)):
-        return f"the marker, in {where}"
-    return ""
 
 
 @check("idempotency.not-to-the-refused", twice, by_others)
 def test_not_to_the_refused(evidence: Evidence) -> None:
-    _, kept = _control(evidence)
-    asked = False
+    _, kept = control(evidence)
+    asked, doubt = False, ""
     for label in evidence.labels("own key of "):
         name = label.removeprefix("own key of ")
-        control = evidence.response(label)
-        if not _refused(evidence, control):
+        own_answer = evidence.response(label)
+        if not refused(evidence, own_answer):
             continue
         here = f"kept key by {name}"
         answer, asked = evidence.response(here), True
-        if what := _gave(evidence, kept, control, answer):
+        if what := gave(evidence, kept, own_answer, answer):
             raise Violation(
                 expected=f"a refusal of {name}, as under any other key",
                 received=f"{answer.shown()} with {what}",
                 exchange=here,
                 reason="whoever knows the key gets the answer",
             )
-        if not _refused(evidence, answer):
-            reason = f"{name} is answered {answer.shown()} under the key of another, and it is not seen what that is"
-            raise Untestable(reason)
+        if not refused(evidence, answer):
+            doubt = f"{name} is answered {answer.shown()} under the key of another, and it is not seen what that is"
+    if doubt:
+        raise Untestable(doubt)
     if not asked:
         reason = "nobody is refused here: who sends no credential is served as well"
         raise Inapplicable(reason)
+    comes_again(evidence)
 
 
 @check("idempotency.another-caller", twice, by_others)
 def test_another_caller(evidence: Evidence) -> None:
-    own, kept = _control(evidence)
+    own, kept = control(evidence)
     for label in evidence.labels("own key of "):
         name = label.removeprefix("own key of ")
-        control = evidence.response(label)
-        if name == NOBODY or _refused(evidence, control):
+        own_answer = evidence.response(label)
+        if name == NOBODY or refused(evidence, own_answer):
             continue
         here = f"kept key by {name}"
         answer = evidence.response(here)
-        told = own.replay_header and answer.value(own.replay_header) not in {None, control.value(own.replay_header)}
-        if control.body == kept.body and not told and not _refused(evidence, answer):
+        if refused(evidence, answer):
+            break
+        told = own.replay_header and answer.value(own.replay_header) not in {None, own_answer.value(own.replay_header)}
+        if own_answer.body == kept.body and not told:
             reason = f"{name} gets the same under a key of his own: it is not seen whose answer it is"
             raise Untestable(reason)
         if answer.body == kept.body:
             raise Violation(
-                expected=f"an answer to {name} himself", received="the answer that was kept for another", exchange=here
+                expected=f"an answer to {name} himself",
+                received=f"the answer that was kept for {evidence.endpoint.paid_identity}",
+                exchange=here,
+                reason="a key counts for everybody, unless these are two names of one account: then the profile is wrong",
             )
-        return
-    reason = "no second account is served here, so that nobody else can bring the key"
-    raise Untestable(reason)
+        break
+    else:
+        reason = "no second account is served here, so that nobody else can bring the key"
+        raise Untestable(reason)
+    comes_again(evidence)
 
 
 @check("idempotency.refusal-is-not-kept", twice, freed)
 def test_refusal_is_not_kept(evidence: Evidence) -> None:
-    _control(evidence)
+    control(evidence)
     refusal = evidence.response("refused under a key")
-    if not _refused(evidence, refusal):
+    if not refused(evidence, refusal):
         reason = f"nobody is refused here: the answer is {refusal.shown()}"
         raise Inapplicable(reason)
     if any(rule.family is Family.DECLINE for rule in facts.matching(rules(evidence), refusal)):
         reason = "the refusal is a decline, which may come again under its key"
         raise Inapplicable(reason)
     answer = evidence.response("served under that key")
-    if _refused(evidence, answer):
+    if refused(evidence, answer):
         raise Violation(
             expected="what is paid for, as under any other key",
             received=answer.shown(),
@@ -329,7 +243,7 @@ def test_refusal_is_not_kept(evidence: Evidence) -> None:
 
 @check("idempotency.odd-keys", twice, odd_keys)
 def test_odd_keys(evidence: Evidence) -> None:
-    _control(evidence)
+    control(evidence)
     for label in evidence.labels("key "):
         failure = evidence.exchange(label).failure
         if failure and failure.kind in _TOO_LONG and "of 10,000" in label:
@@ -346,7 +260,7 @@ def test_odd_keys(evidence: Evidence) -> None:
 
 @check("idempotency.key-required", twice, keyless)
 def test_key_required(evidence: Evidence) -> None:
-    own, _ = _control(evidence)
+    own, _ = control(evidence)
     if not own.missing:
         reason = "the profile does not say that a key is required (idempotency.missing)"
         raise Inapplicable(reason)
@@ -359,16 +273,16 @@ def test_key_required(evidence: Evidence) -> None:
 
 @check("idempotency.bare-key", twice, respelled, copies)
 def test_bare_key(evidence: Evidence) -> None:
-    own, first = _control(evidence)
+    own, first = control(evidence)
     if not own.quoted or own.key.header is None:
         reason = "keys are no texts of structured fields here"
         raise Inapplicable(reason)
     answer = evidence.response("kept key, bare")
-    if 400 <= answer.status < 500 or not _difference(first, answer):
+    if 400 <= answer.status < 500 or not difference(first, answer):
         return
     raise Violation(
         expected="the kept answer, or a 4xx",
-        received=answer.shown() if _refused(evidence, answer) else "an answer that was made anew",
+        received=answer.shown() if refused(evidence, answer) else "an answer that was made anew",
         exchange="kept key, bare",
         reason="a client that leaves the quotes out brings another key",
     )
@@ -376,15 +290,18 @@ def test_bare_key(evidence: Evidence) -> None:
 
 @check("idempotency.decline-comes-again", declined)
 def test_decline_comes_again(evidence: Evidence) -> None:
-    own = _rules(evidence)
+    own = kept_by(evidence)
     if own.errors != "stored":
         reason = "refusals are not kept here (idempotency.errors)"
+        raise Inapplicable(reason)
+    if not any(rule.family is Family.DECLINE for rule in rules(evidence)):
+        reason = "nothing is declined here by any rule of the profile"
         raise Inapplicable(reason)
     first = evidence.response("declined")
     if not any(rule.family is Family.DECLINE for rule in facts.matching(rules(evidence), first)):
         reason = f"nobody is declined here: the answer is {first.shown()}"
         raise Inapplicable(reason)
-    if found := _difference(first, evidence.response("declined again")):
+    if found := difference(first, evidence.response("declined again")):
         expected, received, at = found
         raise Violation(
             expected=f"the first decline again: {expected}", received=received, at=at, exchange="declined again"
