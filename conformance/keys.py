@@ -77,11 +77,13 @@ def _said_of(profile: Profile, endpoint: Endpoint, identity: str) -> set[tuple[s
     """The fields by which ``identity`` is known."""
     own = {name.lower() for name in profile.identities[identity].headers}
     sent = request_to(profile, endpoint, identity=identity).headers
-    return {(name.lower(), value) for name, value in sent if name.lower() in own or _is_credential(name)}
+    return {(name.lower(), value) for name, value in sent if name.lower() in own or _is_credential(profile, name)}
 
 
-def _is_credential(name: str) -> bool:
-    return bears_secret(("headers", name))
+def _is_credential(profile: Profile, name: str) -> bool:
+    # A key of ours has a name like that of one of theirs.
+    own = profile.idempotency.key.header if profile.idempotency else None
+    return name.lower() != (own or "").lower() and bears_secret(("headers", name))
 
 
 def callers(profile: Profile, endpoint: Endpoint) -> dict[str, Changes]:
@@ -94,7 +96,7 @@ def callers(profile: Profile, endpoint: Endpoint) -> dict[str, Changes]:
 def as_nobody(profile: Profile, endpoint: Endpoint) -> Changes:
     served = profile.identities[endpoint.paid_identity].headers if endpoint.paid_identity else {}
     sent = [name for name, _ in request_to(profile, endpoint, identity=ANONYMOUS).headers]
-    gone = {name.lower() for name in (*served, *filter(_is_credential, sent))}
+    gone = {name.lower() for name in (*served, *(name for name in sent if _is_credential(profile, name)))}
     return Changes(identity=ANONYMOUS, without=tuple(sorted(gone)))
 
 

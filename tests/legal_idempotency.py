@@ -172,6 +172,11 @@ LEGAL: tuple[Keyed, ...] = (
         edit=keys(key={"header": "X-Once"}),
     ),
     keyed(
+        "its profile has a key of its own, by a name like that of a credential",
+        Ways(key=lambda asked: asked.headers.get("x-once-key")),
+        edit=both(keys(key={"header": "X-Once-Key"}), first(headers={"X-Once-Key": "always"})),
+    ),
+    keyed(
         "it takes any key",
         Ways(refuses_key=lambda _: None),
         allows=_allowed("odd-keys", "any of them as a key"),

@@ -1,5 +1,6 @@
 """The tables of idempotency keys: each wrong cashier is seen, no other one is, and silence is no proof."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +10,11 @@ from fault_idempotency import FAULTS, UNPROVEN, Keyed
 from judging import Judged, judged
 from legal_idempotency import LEGAL
 
-from conformance import catalogue
+from conformance import catalogue, checks
 from conformance.catalogue import Level
+from conformance.evidence import Evidence
 from conformance.outcome import Outcome, Verdict
+from conformance.run import Result, decided
 
 REQUIREMENTS = catalogue.load().requirements
 SCORED = frozenset(id for edition in catalogue.editions().values() for id in edition.classes["idempotency"])
@@ -128,3 +131,19 @@ def test_who_claims_nothing_and_is_served_nowhere_is_not_judged_by_keys(server: 
     run = run_of(Keyed(name="", ways=server[0].ways, edit=edit), server)
     assert "idempotency" in run.report.unjudged
     assert not [id for id, _ in run.results if id.startswith("idempotency.")]
+
+
+def test_what_was_asked_under_keys_is_decided_the_same_from_a_report(server: Server) -> None:
+    """The exchanges of a run, written down and read again, come to the same outcomes without a target."""
+    deciding = {check.requirement: check for found in checks.load().values() for check in found}
+    for entry in (LEGAL[0], FAULTS[0]):
+        run = run_of(entry, server)
+        for (id, _), result in run.results.items():
+            again = Result.from_json(json.loads(json.dumps(result.to_json())))
+            evidence = Evidence(
+                profile=run.report.profile,
+                at=run.report.profile.endpoints[0],
+                exchanges={label: again.exchanges[key] for labels in again.evidence for label, key in labels.items()},
+            )
+            told = decided(deciding[id], evidence, REQUIREMENTS[id].level)
+            assert told == (result.outcome, result.finding), id
