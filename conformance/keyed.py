@@ -23,6 +23,7 @@ from conformance.profile import Endpoint, Family, Idempotency
 
 __all__ = [
     "AGAIN",
+    "AT_REST",
     "FIRST",
     "ODD",
     "by_others",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 FIRST, AGAIN = "keyed", "keyed again"
+AT_REST = "keyed, at rest"
 
 ODD: Mapping[str, Callable[[str], str]] = {
     "empty": lambda _: "",
@@ -97,7 +99,10 @@ def twice(probe: Probe) -> None:
     again = _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
     if again.response and again.response.status in rules.in_flight:
         time.sleep(_PAUSE)
-        _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
+        again = _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
+    if again.paid and again.paid.witness and again.paid.witness[0] != again.paid.witness[1]:
+        # It may be one that others move.
+        probe.rest(AT_REST, again)
 
 
 def by_others(probe: Probe) -> None:

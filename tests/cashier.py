@@ -70,6 +70,8 @@ class Ways:
     serves: Callable[["Asked"], Mapping[str, object]] = lambda _: {"id": f"ch_{uuid.uuid4().hex}", "status": "captured"}
     sent: Callable[[Said], Said] = lambda answer: answer
     """What becomes of every answer on its way out."""
+    ticks: int = 0
+    """By how much the witness moves whenever it is read."""
     runs: Callable[[bool], int] = int
     """By how much the witness moves, by whether it is the charge itself or its replay."""
 
@@ -118,6 +120,7 @@ class Cashier:
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         asked = Asked(headers=headers, body=body, query=scope["query_string"])
+        self._runs += self.ways.ticks if scope["path"] == "/runs" else 0
         answer = said(200, n=self._runs) if scope["path"] == "/runs" else self.ways.sent(await self._charged(asked))
         fields = {**answer.headers, "content-length": str(len(answer.body))}
         sent = [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]

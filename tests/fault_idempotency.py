@@ -148,6 +148,7 @@ def _ietf(written: dict[str, Any]) -> None:
 UNPROVEN = (
     keyed("there is no witness", Ways(), "runs-once", edit=without_witness),
     keyed("the witness does not move", Ways(runs=lambda _: 0), "runs-once"),
+    keyed("the witness moves by itself", Ways(ticks=1), "runs-once"),
     keyed("there is no second account", Ways(), "another-caller", edit=_alone),
     keyed(
         "all answers are the same",

@@ -11,6 +11,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.keyed import (
     AGAIN,
+    AT_REST,
     FIRST,
     by_others,
     copies,
@@ -69,6 +70,9 @@ def test_runs_once(evidence: Evidence) -> None:
         reason = "the witness could not be read" if ran is None else "the witness does not move when somebody is served"
         raise Untestable(reason)
     if again := moved(evidence, AGAIN):
+        if moved(evidence, AT_REST):
+            reason = "the witness moves while nothing is asked"
+            raise Untestable(reason)
         raise _ran(again, "a request that came again under its key", AGAIN)
     if moved(evidence, AGAIN) is None:
         reason = "the witness could not be read"
