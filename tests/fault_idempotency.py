@@ -136,6 +136,10 @@ def _alone(written: dict[str, Any]) -> None:
     del written["identity"]["cyd"]
 
 
+def _declined(written: dict[str, Any]) -> None:
+    del written["identity"]["bob"]
+
+
 def _nobody(written: dict[str, Any]) -> None:
     written["endpoint"][0]["paid_identity"] = "cyd"
     written["endpoint"][0]["identity"] = "anonymous"
@@ -149,6 +153,7 @@ UNPROVEN = (
     keyed("there is no witness", Ways(), "runs-once", edit=without_witness),
     keyed("the witness does not move", Ways(runs=lambda _: 0), "runs-once"),
     keyed("the witness moves by itself", Ways(ticks=1), "runs-once"),
+    keyed("the second account is declined as well", Ways(), "another-caller", edit=_declined),
     keyed("there is no second account", Ways(), "another-caller", edit=_alone),
     keyed(
         "all answers are the same",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cashier import Cashier, cashier
+from cashier import Cashier, Ways, cashier
 from fault_idempotency import FAULTS, UNPROVEN, Keyed
 from judging import Judged, judged
 from legal_idempotency import LEGAL
@@ -117,7 +117,7 @@ def test_in_production_no_key_is_sent(server: Server) -> None:
     def edit(document: dict[str, Any]) -> None:
         document["target"]["environment"] = "production"
 
-    run = run_of(Keyed(name="", ways=server[0].ways, edit=edit), server)
+    run = run_of(Keyed(name="", ways=Ways(), edit=edit), server)
     assert {r.outcome for r in run.results.values()} == {Outcome.UNTESTABLE}
     assert [exchange for r in run.results.values() for exchange in r.exchanges] == []
 
@@ -128,9 +128,20 @@ def test_who_claims_nothing_and_is_served_nowhere_is_not_judged_by_keys(server: 
     def edit(document: dict[str, Any]) -> None:
         del document["claims"], document["endpoint"][0]["paid_identity"]
 
-    run = run_of(Keyed(name="", ways=server[0].ways, edit=edit), server)
+    run = run_of(Keyed(name="", ways=Ways(), edit=edit), server)
     assert "idempotency" in run.report.unjudged
     assert not [id for id, _ in run.results if id.startswith("idempotency.")]
+
+
+def test_who_claims_nothing_needs_no_second_account(server: Server) -> None:
+    """Whose answer a key brings to another is a question to those who claim the class."""
+
+    def edit(document: dict[str, Any]) -> None:
+        del document["claims"], document["identity"]["bob"]
+
+    run = run_of(Keyed(name="", ways=Ways(), edit=edit), server)
+    assert run.results["idempotency.another-caller", "charges"].outcome is Outcome.INAPPLICABLE
+    assert run.results["idempotency.not-to-the-refused", "charges"].outcome is Outcome.PASSED
 
 
 def test_what_was_asked_under_keys_is_decided_the_same_from_a_report(server: Server) -> None:
