@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis
 from hypothesis import HealthCheck, Phase
 
-from conformance import catalogue, checks
+from conformance import catalogue, checks, keys
 from conformance.catalogue import Edition, Level, Requirement
 from conformance.checks import Check, Drawn
 from conformance.evidence import Evidence
@@ -133,6 +133,8 @@ def concerned(cls: str, endpoint: Endpoint, profile: Profile) -> bool:
         return endpoint.protocol == "x402"
     if cls == "crawl":
         return profile.crawl is not None
+    if cls == "idempotency":
+        return keys.concerned(endpoint, profile)
     if cls in CLASS_OF_FAMILY:
         return any(answer.family == cls for answer in own)
     # What a browser makes of a 402; a refusal declared as 403, 429, 401 or 200 is none of its business.
@@ -161,6 +163,8 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
         "slow": "" if endpoint and endpoint.slow else f"the profile does not say how {name} is made slow (slow)",
         "witness": "" if endpoint and endpoint.witness else f"the profile names no witness for {name}",
         "restart": _no_restart(profile),
+        "paid-identity": keys.nobody_is_served(endpoint, profile),
+        "another-caller": keys.no_other_caller(endpoint, profile),
         "terms": "" if endpoint and endpoint.terms else f"the profile states no terms for {name}",
         "marker": ""
         if (endpoint and (endpoint.marker or _declines(endpoint, profile))) or (not endpoint and _paid(profile))

@@ -43,6 +43,8 @@ ROOMS = (
         "identifiers",
         "instances",
         "memory",
+        "keys",
+        "keyed",
     ),
     ("sandbox",),
     ("checks",),
@@ -140,14 +142,20 @@ def test_the_answer_that_the_readme_judges_is_judged_so(tmp_path):
 def test_the_refusals_of_the_readme_load(tmp_path):
     """The profile that extends a base, and the answer rule of one's own, are accepted as printed."""
     blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    extending, own = (block for block in blocks if "answers = [" in block or "[[answer]]" in block)
+    extending, own, keyed = (block for block in blocks if "answers = [" in block or "[[answer]]" in block)
     head, *tables = extending.partition("\n\n")
     target = 'edition = "2026.11"\n[target]\nname = "x"\nbase_url = "https://x.example"\n'
     asked = '[[endpoint]]\nname = "y"\npath = "/y"\nanswers = ["broke"]\n'
     (tmp_path / "extending.toml").write_text(f"{head}\n{target}{''.join(tables)}")
     (tmp_path / "own.toml").write_text(f"{target}{own}{asked}")
-    environ = {"SUBSCRIBER_TOKEN": "of a subscriber"}
-    loaded = [profile.load(f"{name}.toml", cwd=tmp_path, environ=environ) for name in ("extending", "own")]
+    rule = '[[answer]]\nname = "decline"\nfamily = "decline"\n'
+    (tmp_path / "keyed.toml").write_text(f'{target}[claims]\nclasses = ["idempotency"]\n{keyed}{rule}')
+    environ = {
+        "SUBSCRIBER_TOKEN": "of a subscriber",
+        "A_CUSTOMER": "of a customer",
+        "ANOTHER_CUSTOMER": "of another customer",
+    }
+    loaded = [profile.load(f"{name}.toml", cwd=tmp_path, environ=environ) for name in ("extending", "own", "keyed")]
     assert [answer.name for answer in loaded[0].answers] == ["paywall", "credits", "decline"]
     assert loaded[1].answers[0].waive
 

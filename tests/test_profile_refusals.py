@@ -106,6 +106,17 @@ def test_a_claimed_class_that_nothing_can_show_is_refused(tmp_path: Path, claime
     assert refused(tmp_path, text) == [says]
 
 
+@pytest.mark.parametrize("lost", ['method = "POST"', 'paid_identity = "funded"'])
+def test_a_claim_about_keys_without_who_is_served_under_one_is_refused(tmp_path: Path, lost: str) -> None:
+    """A key means something where a request is unsafe, and somebody is named whose answer comes again."""
+    asked = 'method = "POST"\npaid_identity = "funded"\nanswers = ["broke"]\n'.replace(f"{lost}\n", "")
+    endpoint = f'[[endpoint]]\nname = "y"\npath = "/y"\n{asked}[identity.funded]\n[idempotency]\nconvention = "acp"\n'
+    text = EDITION + '[claims]\nclasses = ["idempotency"]\n' + TARGET + endpoint + RULE
+    lacking = "no endpoint without a protocol has an unsafe method and a paid_identity"
+    says = f'claims.classes[0] claims "idempotency", but {lacking}; add one or take the claim away'
+    assert refused(tmp_path, text) == [says]
+
+
 @pytest.mark.parametrize("name", ["offer", "guard", "settlement", "order", "durable", "identifier"])
 def test_a_claim_about_x402_without_such_an_endpoint_is_refused(tmp_path: Path, name: str) -> None:
     """No class of x402 is claimed for a target that does not speak it."""

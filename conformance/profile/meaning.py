@@ -75,9 +75,16 @@ def unshowable(document: dict[str, Any]) -> Iterator[Fault]:
             lacking = f'no endpoint has an answer with family = "{claimed}"'
         elif claimed in _PARTS and not document.get(_PARTS[claimed]):
             lacking = f"there is no {'[[flow]]' if claimed == 'flows' else f'[{_PARTS[claimed]}]'}"
+        elif claimed == "idempotency" and not any(map(_may_be_keyed, endpoints)):
+            lacking = "no endpoint without a protocol has an unsafe method and a paid_identity"
         if lacking:
             says = f'claims "{claimed}", but {lacking}; add one or take the claim away'
             yield Fault(at=("claims", "classes", i), says=says)
+
+
+def _may_be_keyed(endpoint: dict[str, Any]) -> bool:
+    unsafe = endpoint.get("method", "GET") in {"POST", "PUT", "PATCH", "DELETE"}
+    return unsafe and "protocol" not in endpoint and "paid_identity" in endpoint
 
 
 def _unusable(kind: str, value: object) -> str | None:

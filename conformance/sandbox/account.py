@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-__all__ = ["routes", "turned_away"]
+from conformance.sandbox.keys import Keys
+
+__all__ = ["KEYED", "routes", "turned_away"]
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -21,25 +23,30 @@ _CONTENT: Mapping[str, Mapping[str, object]] = {
     "archive": {"year": 1987, "headline": "stormy"},
     "translate": {"text": "bonjour"},
     "lookup": {"street": "Rue de la Paix"},
-    "charges": {"id": "py_1", "status": "captured"},
+    "charges": {"status": "captured"},
 }
-_OPENS = {"archive": {"subscriber"}, "translate": {"funded"}, "lookup": {"funded"}, "charges": {"funded"}}
-_KNOWN = {"subscriber", "funded", "broke"}
+_RICH = {"funded", "partner"}
+_OPENS = {"archive": {"subscriber"}, "translate": _RICH, "lookup": _RICH, "charges": _RICH}
+_KNOWN = {"subscriber", "funded", "partner", "broke"}
+KEYED = ("translate", "charges")
+"""What is asked by POST, and may be asked under an idempotency key."""
 _STORY = "Rain came at four, and the market emptied."
 _REST = "Only the baker stayed, and what he saw is told to subscribers."
 
 
-def routes(public_url: str) -> list[Route]:
-    """The routes that know accounts, and the story that robots may read."""
+def routes(public_url: str, handled: dict[str, int]) -> list[Route]:
+    """The routes that know accounts, and the story that robots may read; what ``KEYED`` serves is counted."""
     refusals: Mapping[str, Callable[[Request], Response]] = {
         "archive": lambda request: _paywall(request, public_url),
         "translate": lambda _: _balance(public_url),
         "lookup": lambda _: _quota(),
         "charges": lambda _: _declined(public_url),
     }
-    methods = {"translate": "POST", "charges": "POST"}
+    keys = Keys()
     made = [
-        Route(f"/{name}", _guarded(name, refuse), methods=[methods.get(name, "GET")])
+        Route(f"/{name}", _keyed(name, refuse, keys, handled), methods=["POST"])
+        if name in KEYED
+        else Route(f"/{name}", _guarded(name, refuse), methods=["GET"])
         for name, refuse in refusals.items()
     ]
     return [*made, Route("/stories/rain", _story), Route("/plans", _plans), Route("/sitemap.xml", _map(public_url))]
@@ -65,6 +72,28 @@ def _guarded(name: str, refuse: Callable[[Request], Response]) -> Endpoint:
         if request.headers.get("sandbox-account") in _OPENS[name]:
             return JSONResponse(dict(_CONTENT[name]), headers={"Cache-Control": "private, no-store"})
         return refuse(request)
+
+    return endpoint
+
+
+def _keyed(name: str, refuse: Callable[[Request], Response], keys: Keys, handled: dict[str, int]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        # Who it is comes before any key: what was kept is nobody else's.
+        if unknown := turned_away(request):
+            return unknown
+        return await keys.once(request, lambda: make(request), keeps=keeps)
+
+    async def make(request: Request) -> Response:
+        if "outage" in request.query_params:
+            return _said(503, {"code": "provider_down", "message": "The provider of payments does not answer."})
+        if request.headers.get("sandbox-account") in _OPENS[name]:
+            handled[name] += 1
+            made = {"id": f"{name}_{uuid.uuid4().hex[:16]}", **_CONTENT[name]}
+            return JSONResponse(made, headers={"Cache-Control": "private, no-store"})
+        return refuse(request)
+
+    def keeps(answer: Response) -> bool:
+        return answer.status_code == 200 or (answer.status_code == 402 and name == "charges")
 
     return endpoint
 

@@ -40,12 +40,12 @@ def app(
     ``facilitator`` is the base URL of an x402 facilitator, which has ``patience`` seconds for an answer; without one,
     no payment is taken. ``goods`` are what is sold, ``claims`` what is remembered of payments: in memory, if not given.
     """
-    handled = dict.fromkeys((good.path.strip("/") for good in goods), 0)
+    handled = dict.fromkeys((good.path.strip("/") for good in goods), 0) | dict.fromkeys(account.KEYED, 0)
     kept = claims or InMemory()
     till = Till(facilitator=facilitator, public_url=public_url, patience=patience, claims=kept) if facilitator else None
     routes = [Route(good.path, _sold(good, public_url, till, handled), methods=[good.method]) for good in goods]
     routes += [Route("/health", _health), Route("/pay", _pay), Route("/robots.txt", _robots)]
-    routes += [Route("/stats", _stats(handled)), *account.routes(public_url)]
+    routes += [Route("/stats", _stats(handled)), *account.routes(public_url, handled)]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=["*"],

@@ -1,0 +1,219 @@
+"""What is asked under an idempotency key: once more, otherwise, by somebody else, in copies, and under odd keys."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from conformance.exchange import Exchange, Request
+from conformance.keys import (
+    NOBODY,
+    as_nobody,
+    callers,
+    carried,
+    carries,
+    changed,
+    fresh_key,
+    key_in,
+    refuses,
+    without_key,
+)
+from conformance.paid import NOTHING
+from conformance.probe import Changes, Probe, request_to
+from conformance.profile import Endpoint, Family, Idempotency
+
+__all__ = [
+    "AGAIN",
+    "AT_REST",
+    "FIRST",
+    "ODD",
+    "by_others",
+    "copies",
+    "declined",
+    "freed",
+    "keyless",
+    "odd_keys",
+    "other_request",
+    "respelled",
+    "twice",
+]
+
+FIRST, AGAIN = "keyed", "keyed again"
+AT_REST = "keyed, at rest"
+
+ODD: Mapping[str, Callable[[str], str]] = {
+    "empty": lambda _: "",
+    "of 256 characters": lambda key: key.ljust(256, "k"),
+    "of 10,000 characters": lambda key: key.ljust(10_000, "k"),
+    "beyond ASCII": lambda key: f"{key}-cl\u00e9",
+    "with half a quote": lambda key: f'"{key}',
+}
+"""Keys that are hardly any, made of one that is."""
+
+_ROUNDS, _COPIES = 2, 8
+"""At most; each round may cost something."""
+_PAUSE = 0.3
+"""Seconds that a server has to finish what it has answered."""
+
+
+def _asks(probe: Probe) -> tuple[Idempotency, Endpoint, str] | None:
+    """What a gather needs that asks in the name of who is served; None where nobody is."""
+    rules, endpoint = probe.profile.idempotency, probe.endpoint
+    if rules is None or endpoint is None or endpoint.paid_identity is None or not carries(rules, endpoint):
+        return None
+    return rules, endpoint, endpoint.paid_identity
+
+
+def _kept_key(probe: Probe) -> str:
+    """The key under which an answer is kept; empty where nobody was served."""
+    probe.gather(twice)
+    first = probe.kept.get(FIRST)
+    if first is None or first.response is None or probe.endpoint is None or probe.profile.idempotency is None:
+        return ""
+    if refuses(probe.profile, probe.endpoint, first.response):
+        return ""
+    return key_in(probe.profile.idempotency, first.request)
+
+
+def _watched(probe: Probe, ask: Callable[[], Exchange], label: str) -> Exchange:
+    """What ``ask`` gets, with what the witness reads before and after it stands with ``label``, if there is one."""
+    if probe.endpoint is None or probe.endpoint.witness is None:
+        return ask()
+    with probe.purse.alone():
+        before = probe.witnessed()
+        ask()
+        after = probe.witnessed()
+    seen = None if before is None or after is None else (before, after)
+    probe.kept[label] = replace(probe.kept[label], paid=replace(NOTHING, witness=seen))
+    return probe.kept[label]
+
+
+def twice(probe: Probe) -> None:
+    """The request of who is served under a fresh key, and the same once more; twice where it is still under way."""
+    if (asks := _asks(probe)) is None:
+        return
+    rules, endpoint, paid = asks
+    same = _both(Changes(identity=paid), carried(rules, endpoint, fresh_key()))
+    first = _watched(probe, lambda: probe.ask(FIRST, **same), FIRST)
+    if first.response is None or refuses(probe.profile, endpoint, first.response):
+        return
+    again = _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
+    if again.response and again.response.status in rules.in_flight:
+        time.sleep(_PAUSE)
+        again = _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
+    if again.paid and again.paid.witness and again.paid.witness[0] != again.paid.witness[1]:
+        # It may be one that others move.
+        probe.rest(AT_REST, again)
+
+
+def by_others(probe: Probe) -> None:
+    """The same request of others, under a key of their own and under the one whose answer is kept."""
+    if (asks := _asks(probe)) is None or not (kept := _kept_key(probe)):
+        return
+    rules, endpoint, _ = asks
+    for name, who in callers(probe.profile, endpoint).items():
+        own = probe.ask(f"own key of {name}", **_both(who, carried(rules, endpoint, fresh_key()))).response
+        probe.ask(f"kept key by {name}", **_both(who, carried(rules, endpoint, kept)))
+        if own and name != NOBODY and not refuses(probe.profile, endpoint, own):
+            return
+
+
+def _both(who: Changes, same: Changes) -> Changes:
+    return Changes(**{**same, **who})
+
+
+def other_request(probe: Probe) -> None:
+    """Another request of who is served: under a fresh key, and once one is served so, under the key that is used."""
+    if (asks := _asks(probe)) is None or not (kept := _kept_key(probe)):
+        return
+    rules, endpoint, paid = asks
+    for name, document, query in changed(rules, endpoint):
+        who = Changes(identity=paid, query=query)
+        fresh = carried(rules, endpoint, fresh_key(), document)
+        served = probe.ask(f"other request, {name}", **_both(who, fresh)).response
+        if served and not refuses(probe.profile, endpoint, served):
+            used = carried(rules, endpoint, kept, document)
+            probe.ask(f"used key, {name}", **_both(who, used))
+            return
+
+
+def copies(probe: Probe) -> None:
+    """Copies of one request under a key of their own, whole at the same moment; a second time unless two were served."""
+    if (asks := _asks(probe)) is None or not _kept_key(probe):
+        return
+    rules, endpoint, paid = asks
+    limits = probe.profile.limits
+    for turn in range(1, min(_ROUNDS, limits.rounds) + 1):
+        same = _both(Changes(identity=paid), carried(rules, endpoint, fresh_key()))
+        request = request_to(probe.profile, endpoint, **same)
+        labels = [f"round {turn}, copy {n}" for n in range(1, min(_COPIES, limits.volley) + 1)]
+
+        def ask(labels: list[str] = labels, request: Request = request) -> Exchange:
+            answered = probe.wire.send_at_once([request] * len(labels), account=endpoint.name)
+            probe.kept.update(zip(labels, answered, strict=True))
+            return answered[0]
+
+        with probe.purse.alone():
+            _watched(probe, ask, labels[0])
+        answers = [probe.kept[label].response for label in labels]
+        served = {a.body for a in answers if a and not refuses(probe.profile, endpoint, a)}
+        if len(served) > 1:
+            return
+
+
+def odd_keys(probe: Probe) -> None:
+    """The request of who is served under keys that are hardly any."""
+    if (asks := _asks(probe)) is None or not _kept_key(probe):
+        return
+    rules, endpoint, paid = asks
+    for name, made in ODD.items():
+        odd = carried(rules, endpoint, made(fresh_key()), raw="quote" in name)
+        probe.ask(f"key {name}", **_both(Changes(identity=paid), odd))
+
+
+def keyless(probe: Probe) -> None:
+    """The request of who is served without a key, where the profile says that this is refused."""
+    if (asks := _asks(probe)) is None or not asks[0].missing or not _kept_key(probe):
+        return
+    rules, endpoint, paid = asks
+    probe.ask("no key", **_both(Changes(identity=paid), without_key(rules, endpoint)))
+
+
+def respelled(probe: Probe) -> None:
+    """The kept key without its quotes, where keys are texts of structured fields."""
+    if (asks := _asks(probe)) is None or not (kept := _kept_key(probe)):
+        return
+    rules, endpoint, paid = asks
+    if rules.quoted and rules.key.header:
+        bare = carried(rules, endpoint, kept, raw=True)
+        probe.ask("kept key, bare", **_both(Changes(identity=paid), bare))
+
+
+def freed(probe: Probe) -> None:
+    """A request that is refused for want of money, or of a name, and then that of who is served under the same key."""
+    if (asks := _asks(probe)) is None or not _kept_key(probe):
+        return
+    rules, endpoint, paid = asks
+    families = _families(probe, endpoint)
+    # Who is declined may be the same account with another card, to whom the decline comes again.
+    lacks_money = families and Family.DECLINE not in families
+    who = Changes(identity=endpoint.identity) if lacks_money else as_nobody(probe.profile, endpoint)
+    same = carried(rules, endpoint, fresh_key())
+    first = probe.ask("refused under a key", **_both(who, same)).response
+    if first and refuses(probe.profile, endpoint, first):
+        probe.ask("served under that key", **_both(Changes(identity=paid), same))
+
+
+def _families(probe: Probe, endpoint: Endpoint) -> set[Family]:
+    return {answer.family for answer in probe.profile.answers if answer.name in endpoint.answers}
+
+
+def declined(probe: Probe) -> None:
+    """The plain request under a fresh key, and once more, where a refusal is meant to be kept."""
+    rules, endpoint = probe.profile.idempotency, probe.endpoint
+    if rules is None or endpoint is None or rules.errors != "stored" or not carries(rules, endpoint):
+        return
+    if Family.DECLINE not in _families(probe, endpoint):
+        return
+    same = carried(rules, endpoint, fresh_key())
+    probe.ask("declined", **same)
+    probe.ask("declined again", **same)
