@@ -133,6 +133,8 @@ def concerned(cls: str, endpoint: Endpoint, profile: Profile) -> bool:
         return endpoint.protocol == "x402"
     if cls == "crawl":
         return profile.crawl is not None
+    if cls == "flows":
+        return endpoint.protocol is None and bool(own) and bool(profile.flows)
     if cls in CLASS_OF_FAMILY:
         return any(answer.family == cls for answer in own)
     # What a browser makes of a 402; a refusal declared as 403, 429, 401 or 200 is none of its business.
@@ -160,6 +162,7 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
         else f"the profile does not say how {name} is made to fail (failing)",
         "slow": "" if endpoint and endpoint.slow else f"the profile does not say how {name} is made slow (slow)",
         "witness": "" if endpoint and endpoint.witness else f"the profile names no witness for {name}",
+        "observe": "" if profile.observe else "the profile names no probe of state ([observe.NAME])",
         "restart": _no_restart(profile),
         "terms": "" if endpoint and endpoint.terms else f"the profile states no terms for {name}",
         "marker": ""

@@ -27,7 +27,7 @@ ROOMS = (
     ("target",),
     ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "wire"),
     ("fields", "protocols"),
-    ("page", "members", "facts", "family", "recorded"),
+    ("page", "members", "facts", "family", "recorded", "effects", "advice"),
     ("facilitator",),
     (
         "budget",
@@ -43,6 +43,7 @@ ROOMS = (
         "identifiers",
         "instances",
         "memory",
+        "flows",
     ),
     ("sandbox",),
     ("checks",),

@@ -185,8 +185,6 @@ def _never_refused(profile: Profile, found: Mapping[tuple[str, str], Result]) ->
 def _unasked(profile: Profile) -> tuple[str, ...]:
     parts = {
         "idempotency": profile.idempotency is not None,
-        "observe": bool(profile.observe),
-        "flow": bool(profile.flows),
         "openapi": profile.openapi is not None,
         "certificate": profile.certificate is not None,
     }

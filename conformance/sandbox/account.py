@@ -13,6 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from conformance.sandbox import ledger
+from conformance.sandbox.ledger import PRICE, Ledger
+
 __all__ = ["routes", "turned_away"]
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -23,25 +26,26 @@ _CONTENT: Mapping[str, Mapping[str, object]] = {
     "lookup": {"street": "Rue de la Paix"},
     "charges": {"id": "py_1", "status": "captured"},
 }
-_OPENS = {"archive": {"subscriber"}, "translate": {"funded"}, "lookup": {"funded"}, "charges": {"funded"}}
+_OPENS = {"archive": {"subscriber"}, "lookup": {"funded"}, "charges": {"funded"}}
 _KNOWN = {"subscriber", "funded", "broke"}
 _STORY = "Rain came at four, and the market emptied."
 _REST = "Only the baker stayed, and what he saw is told to subscribers."
 
 
-def routes(public_url: str) -> list[Route]:
-    """The routes that know accounts, and the story that robots may read."""
+def routes(public_url: str, accounts: Ledger) -> list[Route]:
+    """The routes that know accounts, what they have in ``accounts``, and the story that robots may read."""
     refusals: Mapping[str, Callable[[Request], Response]] = {
         "archive": lambda request: _paywall(request, public_url),
-        "translate": lambda _: _balance(public_url),
         "lookup": lambda _: _quota(),
         "charges": lambda _: _declined(public_url),
     }
-    methods = {"translate": "POST", "charges": "POST"}
+    methods = {"charges": "POST"}
     made = [
         Route(f"/{name}", _guarded(name, refuse), methods=[methods.get(name, "GET")])
         for name, refuse in refusals.items()
     ]
+    made += [Route("/translate", _translate(accounts, public_url), methods=["POST"])]
+    made += ledger.routes(accounts, turned_away)
     return [*made, Route("/stories/rain", _story), Route("/plans", _plans), Route("/sitemap.xml", _map(public_url))]
 
 
@@ -58,15 +62,32 @@ def turned_away(request: Request) -> Response | None:
 
 def _guarded(name: str, refuse: Callable[[Request], Response]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        if unknown := turned_away(request):
-            return unknown
-        if "outage" in request.query_params:
-            return _said(503, {"code": "provider_down", "message": "The provider of payments does not answer."})
+        if refused := turned_away(request) or _outage(request):
+            return refused
         if request.headers.get("sandbox-account") in _OPENS[name]:
             return JSONResponse(dict(_CONTENT[name]), headers={"Cache-Control": "private, no-store"})
         return refuse(request)
 
     return endpoint
+
+
+def _translate(accounts: Ledger, public_url: str) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        if refused := turned_away(request) or _outage(request):
+            return refused
+        account = request.headers.get("sandbox-account", "")
+        if await accounts.take(account, PRICE):
+            told = {"Cache-Control": "private, no-store", "X-Current-Balance": str(accounts.balance(account))}
+            return JSONResponse(dict(_CONTENT["translate"]), headers=told)
+        return _balance(public_url, accounts.balance(account))
+
+    return endpoint
+
+
+def _outage(request: Request) -> Response | None:
+    if "outage" in request.query_params:
+        return _said(503, {"code": "provider_down", "message": "The provider of payments does not answer."})
+    return None
 
 
 def _said(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
@@ -95,19 +116,19 @@ def _paywall(request: Request, public_url: str) -> Response:
     return _said(402, document, link)
 
 
-def _balance(public_url: str) -> Response:
+def _balance(public_url: str, held: int) -> Response:
     document = {
         "family": "credits",
         "code": "insufficient_credits",
-        "message": "A translation takes 10 credits, and 3 are left.",
-        "required": 10,
-        "balance": 3,
-        "shortfall": 7,
+        "message": f"A translation takes {PRICE} credits, and {held} are left.",
+        "required": PRICE,
+        "balance": held,
+        "shortfall": PRICE - held,
         "unit": "credits",
         "scope": "account",
         "remedy": f"{public_url}/plans",
     }
-    return _said(402, document, {"X-Credits-Required": "10", "X-Current-Balance": "3"})
+    return _said(402, document, {"X-Credits-Required": str(PRICE), "X-Current-Balance": str(held)})
 
 
 def _quota() -> Response:
