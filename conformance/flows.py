@@ -24,9 +24,8 @@ REFUSALS = 3
 _LATE = 1.0
 """Seconds for which a probe that does not read what it should is read on: it may lag, or move by itself."""
 _PAUSE = 0.2
-_STEPS = "flow"
-"""Whose budget of requests the steps and readings count against: what is used up at an endpoint does not keep us from
-giving back."""
+_STEPS, _UNDO = "flow", "undo"
+"""Whose budgets of requests count: what is used up at an endpoint, or by steps, does not keep us from giving back."""
 
 
 def flows_of(probe: Probe) -> tuple[Flow, ...]:
@@ -162,7 +161,7 @@ def _carried_out(probe: Probe, flow: Flow, time_: int | str) -> Iterator[bool]:
 def _walk(probe: Probe, flow: Flow, steps: tuple[Step, ...], called: str, *, whole: bool = False) -> bool:
     """Takes ``steps``, up to the first that is not answered as it is to be, unless the ``whole`` way is to be gone."""
     for number, step in enumerate(steps, 1):
-        exchange = probe.wire.send(_step(probe, flow, step), account=_STEPS)
+        exchange = probe.wire.send(_step(probe, flow, step), account=_UNDO if whole else _STEPS)
         probe.kept[f"{called} {number}"] = exchange
         if not whole and not fulfilled(step, exchange):
             return False

@@ -1,14 +1,24 @@
 """The table of effects: each careless account is seen, no careful one is, and what nothing shows is not said to hold."""
 
+import tomllib
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from accounts import Effect, Server, accounting, judged_flows
+from accounts import Effect, Server, accounting, effect, judged_flows
 from fault_flows import FAULTS, LEGAL, UNPROVEN
+from judging import sandbox_profile
+from serving import unaltered
 
-from conformance import catalogue, flows
+from conformance import _data, catalogue, flows
 from conformance.catalogue import Level
+from conformance.exchange import Exchange
 from conformance.outcome import Outcome, Verdict
+from conformance.probe import Probe
+from conformance.purse import Means, Purse
+from conformance.redaction import Redactor
+from conformance.wire import Wire
 
 REQUIREMENTS = catalogue.load().requirements
 
@@ -62,3 +72,54 @@ def test_no_two_entries_of_flows_have_the_same_name() -> None:
     """A name in a report of this suite means one entry of the tables."""
     names = [entry.name for entry in (*FAULTS, *LEGAL, *UNPROVEN)]
     assert len(set(names)) == len(names)
+
+
+def test_what_production_is_asked_changes_nothing(server: Server) -> None:
+    """Where only plain requests are sent, no step is taken, nobody is served, and what was not asked is untestable."""
+    asked: list[str] = []
+    entry = effect("production", does=lambda request, _: asked.append(request.path), edit=_in_production)
+    run = judged_flows(server, entry)
+    assert run.red() == run.of(Outcome.ERROR) == []
+    assert {path for path in asked if path.startswith("/test")} == set()
+    forging = {r.id for r in REQUIREMENTS.values() if r.cls == "flows" and "forge" in r.needs}
+    assert {r.requirement for r in run.of(Outcome.UNTESTABLE)} == forging
+    assert run.verdict is Verdict.INCOMPLETE
+
+
+def _in_production(written: dict[str, Any]) -> None:
+    written["target"]["environment"] = "production"
+
+
+@pytest.mark.parametrize("turn", range(20))
+def test_a_race_is_seen_each_time(server: Server, turn: int) -> None:
+    """A balance that is looked at one turn of the loop before it is taken from is never called safe."""
+    del turn
+    run = judged_flows(server, effect("racy", stutter=0.0, only=("flows.parallel-serves",)))
+    assert [r.requirement for r in run.red()] == ["flows.parallel-serves-no-more"]
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, ValueError])
+def test_whatever_stops_a_flow_it_is_taken_back(server: Server, how: type[BaseException]) -> None:
+    """Whoever interrupts a run, or breaks it, finds the account as it was."""
+    altered, ledger, here = server
+    altered.begin(unaltered, ())
+    ledger.begin()
+    whole = tomllib.loads((_data.profiles() / "sandbox.toml").read_text("utf-8"))
+    loaded = sandbox_profile(here, lambda written: written.update(endpoint=whole["endpoint"], flow=whole["flow"]))
+    wire = Wire(timeout=5, limits=loaded.limits, redactor=Redactor.of({}), hosts=frozenset({urlsplit(here).netloc}))
+    purse = Purse(profile=loaded, means=Means(), redactor=Redactor.of({}))
+    at = next(endpoint for endpoint in loaded.endpoints if endpoint.name == "translate")
+    held = []
+
+    class Kept(dict[str, Exchange]):
+        def __setitem__(self, label: str, exchange: Exchange) -> None:
+            super().__setitem__(label, exchange)
+            if label.endswith("step 1"):
+                held.append(ledger.balance("broke"))
+                raise how
+
+    probe = Probe(profile=loaded, wire=wire, purse=purse, endpoint=at, kept=Kept())
+    with pytest.raises(how):
+        flows.traversed(probe)
+    wire.close()
+    assert (held, ledger.balance("broke")) == ([13], 3)

@@ -84,10 +84,12 @@ def last(evidence: Evidence, called: str) -> str:
 
 
 def served(evidence: Evidence, response: Response) -> bool:
-    """Whether it is what is sold: a success that is no refusal, with the marker where there is one."""
-    if not 200 <= response.status < 300 or effects.refusal(evidence.profile, evidence.endpoint, response):
+    """Whether it is what is sold: a success with the marker, or where there is none, one that is no refusal."""
+    if not 200 <= response.status < 300:
         return False
-    return evidence.endpoint.marker is None or bool(marked(response, evidence.endpoint.marker))
+    if evidence.endpoint.marker:
+        return bool(marked(response, evidence.endpoint.marker))
+    return effects.refusal(evidence.profile, evidence.endpoint, response) is None
 
 
 def unanswered(response: Response, called: str) -> None:

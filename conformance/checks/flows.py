@@ -4,6 +4,8 @@ from conformance import effects, schema
 from conformance.checks import check
 from conformance.checks.effect import account, begun, each_flow, last, number, served, stepped, unanswered
 from conformance.evidence import Evidence
+from conformance.exchange import Response
+from conformance.facts import Record
 from conformance.flows import fulfilled, label, traversed
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Flow, Step
@@ -54,6 +56,7 @@ def test_remedy_opens(evidence: Evidence) -> None:
                 raise Untestable(reason)
         if refused:
             _enough(evidence, flow)
+            _told_apart(refused, response)
         raise Violation(
             expected="the request served, once the steps of the remedy are taken",
             received=response.shown() + (f", {refused.rule.family}" if refused else ""),
@@ -64,14 +67,21 @@ def test_remedy_opens(evidence: Evidence) -> None:
     each_flow(evidence, opens)
 
 
+def _told_apart(refused: Record, response: Response) -> None:
+    """Raises Untestable for a success that only a rule for every success takes for a refusal."""
+    if 200 <= response.status < 300 and refused.rule.when is None:
+        reason = f"rule {refused.rule.name!r} of the profile takes every answer {response.shown()} for a refusal: say which (when)"
+        raise Untestable(reason)
+
+
 def _enough(evidence: Evidence, flow: Flow) -> None:
     """Raises Untestable where the steps added something, and less than a call takes."""
     price = effects.price(flow, begun(evidence, flow))
     try:
         name, watch = account(evidence, flow, begun(evidence, flow))
-    except (Untestable, Inapplicable):
+        before, after = (number(evidence, label(flow, 1, when), name, watch) for when in ("refused", "credited"))
+    except (Untestable, Inapplicable, Unanswered):
         return
-    before, after = (number(evidence, label(flow, 1, when), name, watch) for when in ("refused", "credited"))
     if price and before < after < price.minimum:
         reason = f'flow "{flow.name}" leaves {after:f}, and a call takes {price.minimum:f}: let its steps add more'
         raise Untestable(reason)

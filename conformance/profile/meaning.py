@@ -75,9 +75,17 @@ def unshowable(document: dict[str, Any]) -> Iterator[Fault]:
             lacking = f'no endpoint has an answer with family = "{claimed}"'
         elif claimed in _PARTS and not document.get(_PARTS[claimed]):
             lacking = f"there is no {'[[flow]]' if claimed == 'flows' else f'[{_PARTS[claimed]}]'}"
+        elif claimed == "flows" and not _leads_out(document):
+            lacking = "no [[flow]] has an endpoint with answers and without protocol"
         if lacking:
             says = f'claims "{claimed}", but {lacking}; add one or take the claim away'
             yield Fault(at=("claims", "classes", i), says=says)
+
+
+def _leads_out(document: dict[str, Any]) -> bool:
+    """Whether a flow leads out of a refusal that is judged by it."""
+    refusing = {e["name"] for e in document["endpoint"] if e.get("answers") and "protocol" not in e}
+    return any(flow["endpoint"] in refusing for flow in document["flow"])
 
 
 def _unusable(kind: str, value: object) -> str | None:
