@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from conformance import effects
 from conformance.effects import Unwatched
 from conformance.exchange import Exchange, Request
-from conformance.probe import Probe, request_to
+from conformance.probe import Changes, Probe, request_to
 from conformance.profile import Flow, Observe, Price, Step
 
 __all__ = ["REFUSALS", "at_once", "flows_of", "label", "refused_often", "strangers_to", "traversed", "volleyed"]
@@ -72,7 +72,13 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
             _until(probe, flow, label(flow, time_, "opened"), refused=False)
             if held is not None:
                 done = before.settle("debited", held, times=1) and before.price is not None
-    _until(probe, flow, label(flow, time_, "refused again"), refused=bool(flow.undo))
+    left = before.read("undone")
+    again = label(flow, time_, "refused again")
+    if left is not None and before.price and left >= before.price.minimum:
+        # Asked often enough, it would be refused for what the asking took.
+        probe.ask(again, **_fresh(probe, flow.identity))
+    else:
+        _until(probe, flow, again, refused=bool(flow.undo))
     return done
 
 
@@ -80,14 +86,14 @@ def _until(probe: Probe, flow: Flow, called: str, *, refused: bool) -> None:
     """Asks until it is answered as it should be, or it is too late: what was bought elsewhere may come a little later."""
     endpoint = probe.endpoint
     assert endpoint is not None  # noqa: S101 - a flow is told of an endpoint
-    answer = probe.ask(called, identity=flow.identity)
+    answer = probe.ask(called, **_fresh(probe, flow.identity))
     until, again = time.monotonic() + _LATE, 0
     while answer.response and time.monotonic() < until:
         if (effects.refusal(probe.profile, endpoint, answer.response) is not None) is refused:
             return
         time.sleep(_PAUSE)
         again += 1
-        answer = probe.ask(f"{called}, later {again}", identity=flow.identity)
+        answer = probe.ask(f"{called}, later {again}", **_fresh(probe, flow.identity))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +133,7 @@ def _refused(probe: Probe, flow: Flow, time_: int | str) -> _Account | None:
     for name, watch in probe.profile.observe.items():
         if watch.identity == flow.identity:
             _read(probe, name, watch, label(flow, time_, "before"))
-    answer = probe.ask(label(flow, time_, "refused"), identity=flow.identity)
+    answer = probe.ask(label(flow, time_, "refused"), **_fresh(probe, flow.identity))
     record = effects.refusal(probe.profile, endpoint, answer.response)
     for name, watch in probe.profile.observe.items():
         if watch.identity == flow.identity:
@@ -139,6 +145,19 @@ def _refused(probe: Probe, flow: Flow, time_: int | str) -> _Account | None:
     except Unwatched:
         found = None
     return _Account(probe=probe, flow=flow, time=time_, watch=found, price=effects.price(flow, record))
+
+
+def _fresh(probe: Probe, who: str) -> Changes:
+    """The request of ``who``, with an idempotency key of its own where any is known: an old one brings an old answer."""
+    endpoint, rules = probe.endpoint, probe.profile.idempotency
+    if endpoint is None or endpoint.method in {"GET", "HEAD"}:
+        return Changes(identity=who)
+    given = next((name for name in endpoint.headers if name.lower() == "idempotency-key"), "")
+    name = (rules.key.header if rules else None) or given
+    if not name:
+        return Changes(identity=who)
+    key = probe.purse.identifier()
+    return Changes(identity=who, headers={name: f'"{key}"' if rules and rules.quoted else key})
 
 
 def _read(probe: Probe, name: str, watch: Observe, when: str) -> Decimal | None:
@@ -231,7 +250,7 @@ def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
             return None
         # Where access came late, it is given the time that it took.
         time.sleep(2 * _PAUSE * sum(one.startswith(label(flow, 1, "opened, later")) for one in probe.kept))
-        requests = [request_to(probe.profile, endpoint, identity=flow.identity)] * many
+        requests = [request_to(probe.profile, endpoint, **_fresh(probe, flow.identity)) for _ in range(many)]
         answered = probe.wire.send_at_once(requests, account=endpoint.name)
         for copy, exchange in enumerate(answered, 1):
             probe.kept[at_once(flow, turn, copy)] = exchange
@@ -262,7 +281,7 @@ def refused_often(probe: Probe) -> None:
             for time_ in (1, 2):
                 before = read_all(f"{who} #{time_}: before")
                 for nth in range(1, REFUSALS + 1):
-                    asked = probe.ask(f"{who} #{time_}: refusal {nth}", identity=who)
+                    asked = probe.ask(f"{who} #{time_}: refusal {nth}", **_fresh(probe, who))
                     if probe.endpoint and not effects.refusal(probe.profile, probe.endpoint, asked.response):
                         break
                 if read_all(f"{who} #{time_}: after") == before:

@@ -35,6 +35,8 @@ class Accounts(Ledger):
     """Whether one who comes while another is served is turned away."""
     opens: bool = True
     """Whether a top-up adds anything."""
+    keeps: int = 0
+    """What is left when all is taken back."""
     sticks: bool = False
     """Whether a reset takes nothing back."""
     lags: int = 0
@@ -43,6 +45,8 @@ class Accounts(Ledger):
     """What others take between two readings."""
     toll: int = 0
     """What one who is turned away pays for that."""
+    robbed: int = 0
+    """At which reading, counted from 1, others take ten more; 0 for never."""
     free: int = 0
     """How many calls cost nothing."""
     late: int = 0
@@ -52,6 +56,7 @@ class Accounts(Ledger):
     _called: int = 0
     _wait: int = 0
     _fines: int = 0
+    _read: int = 0
 
     def begin(self, **flaws: Any) -> None:
         """Makes it another ledger, of which nothing is taken yet."""
@@ -91,7 +96,8 @@ class Accounts(Ledger):
 
     def reads(self, account: str) -> int:
         """What the probe says."""
-        self.balances[account] = super_balance(self, account) - self.drifts
+        self._read += 1
+        self.balances[account] = super_balance(self, account) - self.drifts - 10 * (self._read == self.robbed)
         left, old = self._old.get(account, (0, 0))
         if left:
             self._old[account] = (left - 1, old)
@@ -109,6 +115,8 @@ class Accounts(Ledger):
         self._old.pop(account, None)
         if not self.sticks:
             Ledger.reset(self, account)
+            if self.keeps:
+                Ledger.add(self, account, self.keeps)
             self._wait = self.late
 
 

@@ -416,13 +416,38 @@ UNPROVEN: tuple[Effect, ...] = (
     ),
     effect(
         "its first calls are free",
-        free=1,
-        untestable=(),
+        free=2,
+        untestable=("remedy-opens",),
         only=("flows.remedy",),
     ),
     effect(
         "nothing says what a success costs",
         does=then(hides("required", "shortfall"), lacks("x-credits-required")),
         untestable=("parallel-serves-no-more", "parallel-takes-all"),
+    ),
+    effect(
+        "others took from its account once, while it was served",
+        robbed=5,
+        edit=tops_up(55),
+        only=("flows.success-debits-",),
+        untestable=("success-debits-once", "success-debits-price"),
+    ),
+    effect(
+        "others took from its account once, while it refused",
+        robbed=6,
+        only=("flows.refusal-has-no-effect",),
+        untestable=("refusal-has-no-effect",),
+    ),
+    effect(
+        "its undo takes back a part",
+        keeps=20,
+        edit=tops_up(55),
+        only=("flows.refused-after",),
+        untestable=("refused-after-undo",),
+    ),
+    effect(
+        "its probe counts in cents",
+        does=_credits(lambda held: held * 100),
+        untestable=(*_OF_AN_ACCOUNT, "refusal-states-balance", "success-states-balance"),
     ),
 )

@@ -9,7 +9,7 @@ import pytest
 from accounts import Effect, Server, accounting, effect, judged_flows
 from fault_flows import FAULTS, LEGAL, UNPROVEN
 from judging import sandbox_profile
-from serving import unaltered
+from serving import Answer, Asked, unaltered
 
 from conformance import _data, catalogue, flows
 from conformance.catalogue import Level
@@ -18,6 +18,7 @@ from conformance.outcome import Outcome, Verdict
 from conformance.probe import Probe
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
+from conformance.report.terminal import summary
 from conformance.wire import Wire
 
 REQUIREMENTS = catalogue.load().requirements
@@ -88,6 +89,28 @@ def test_what_production_is_asked_changes_nothing(server: Server) -> None:
 
 def _in_production(written: dict[str, Any]) -> None:
     written["target"]["environment"] = "production"
+
+
+def test_each_request_of_a_flow_has_a_key_of_its_own(server: Server) -> None:
+    """Under one idempotency key the first answer comes again: neither a crowd nor a remedy would be seen."""
+    keys: list[str] = []
+
+    def keyed(written: dict[str, Any]) -> None:
+        written["endpoint"][0]["headers"] = {"Idempotency-Key": "always the same"}
+
+    def note(asked: Asked, _: Answer) -> None:
+        if asked.path == "/translate" and asked.headers.get("sandbox-account") == "broke":
+            keys.append(asked.headers["idempotency-key"])
+
+    run = judged_flows(server, effect("keyed", does=note, edit=keyed))
+    assert run.verdict is Verdict.CONFORMANT
+    assert len(set(keys)) == len(keys) > 100
+
+
+def test_the_story_of_a_run_says_what_its_flows_took(server: Server) -> None:
+    """How often something was bought, and taken back, stands beside the payments of a run."""
+    told = [line for line in summary(judged_flows(server, effect("sandbox")).report) if line.startswith("flow ")]
+    assert told == ['flow "top-up": begun 7 times and taken back 7 times, 6 calls of translate served']
 
 
 @pytest.mark.parametrize("turn", range(20))

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from conformance import effects
 from conformance.checks import check
-from conformance.checks.effect import account, begun, each_flow, last, number, served, settled, stepped
+from conformance.checks.effect import account, begun, each_flow, in_one_unit, last, number, served, settled, stepped
 from conformance.effects import about, same_unit
 from conformance.evidence import Evidence
 from conformance.facts import Record, record
@@ -23,6 +23,7 @@ def test_refusal_states_balance(evidence: Evidence) -> None:
         called = label(flow, 1, "refused")
         for name, watch, fact, stated in _stated(evidence, flow, said):
             found = number(evidence, called, name, watch)
+            in_one_unit(evidence, flow, said, name, watch)
             if effects.moves([number(evidence, label(flow, 1, "before"), name, watch), found]):
                 reason = f"probe {name!r} moves with a refusal, or by itself: there is nothing to compare"
                 raise Untestable(reason)

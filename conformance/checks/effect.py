@@ -17,6 +17,7 @@ __all__ = [
     "account",
     "begun",
     "each_flow",
+    "in_one_unit",
     "last",
     "later",
     "number",
@@ -107,9 +108,21 @@ def account(evidence: Evidence, flow: Flow, record: Record) -> tuple[str, Observ
         reason = f"nothing is taken from an account here: the refusal is of family {record.rule.family}"
         raise Inapplicable(reason)
     try:
-        return effects.account(evidence.profile, flow, record)
+        name, watch = effects.account(evidence.profile, flow, record)
     except Unwatched as why:
         raise Untestable(str(why)) from why
+    in_one_unit(evidence, flow, record, name, watch)
+    return name, watch
+
+
+def in_one_unit(evidence: Evidence, flow: Flow, record: Record, name: str, watch: Observe) -> None:
+    """Raises Untestable where a probe counts in cents what the refusal tells in euros, or the like."""
+    stated = effects.quantity(record.document.get("balance"))
+    had = evidence.exchanges.get(f"{label(flow, 1, 'refused')} ({name})")
+    found = effects.reading(watch, had.response) if had else None
+    if stated and found and stated != found and any(stated == found.scaleb(by) for by in (-6, -3, -2, 2, 3, 6)):
+        reason = f"the refusal states {stated:f}, probe {name!r} reads {found:f}: they do not count in one unit (observe.{name}.unit)"
+        raise Untestable(reason)
 
 
 def number(evidence: Evidence, called: str, name: str, watch: Observe) -> Decimal:

@@ -1,5 +1,7 @@
 """Checks of class ``flows`` on remedies: what a refusal asks for opens the same request, and its end closes it again."""
 
+from decimal import Decimal
+
 from conformance import effects, schema
 from conformance.checks import check
 from conformance.checks.effect import account, begun, each_flow, last, number, served, stepped, unanswered
@@ -8,7 +10,7 @@ from conformance.exchange import Response
 from conformance.facts import Record
 from conformance.flows import fulfilled, label, traversed
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
-from conformance.profile import Flow, Step
+from conformance.profile import Flow, Price, Step
 
 
 @check("flows.steps-answer", traversed)
@@ -67,6 +69,14 @@ def test_remedy_opens(evidence: Evidence) -> None:
     each_flow(evidence, opens)
 
 
+def _taken_back(evidence: Evidence, flow: Flow) -> None:
+    """Raises Untestable where the undo took something back, and left what a call takes."""
+    found = _readings(evidence, flow, "debited", "undone")
+    if found and found[0].minimum <= found[2] < found[1]:
+        reason = f'the undo of flow "{flow.name}" leaves {found[2]:f}, which pays for a call: let it take back all'
+        raise Untestable(reason)
+
+
 def _told_apart(refused: Record, response: Response) -> None:
     """Raises Untestable for a success that only a rule for every success takes for a refusal."""
     if 200 <= response.status < 300 and refused.rule.when is None:
@@ -76,15 +86,24 @@ def _told_apart(refused: Record, response: Response) -> None:
 
 def _enough(evidence: Evidence, flow: Flow) -> None:
     """Raises Untestable where the steps added something, and less than a call takes."""
-    price = effects.price(flow, begun(evidence, flow))
-    try:
-        name, watch = account(evidence, flow, begun(evidence, flow))
-        before, after = (number(evidence, label(flow, 1, when), name, watch) for when in ("refused", "credited"))
-    except (Untestable, Inapplicable, Unanswered):
-        return
-    if price and before < after < price.minimum:
-        reason = f'flow "{flow.name}" leaves {after:f}, and a call takes {price.minimum:f}: let its steps add more'
+    found = _readings(evidence, flow, "refused", "credited")
+    if found and found[1] < found[2] < found[0].minimum:
+        reason = (
+            f'flow "{flow.name}" leaves {found[2]:f}, and a call takes {found[0].minimum:f}: let its steps add more'
+        )
         raise Untestable(reason)
+
+
+def _readings(evidence: Evidence, flow: Flow, before: str, after: str) -> tuple[Price, Decimal, Decimal] | None:
+    """The price, and what the account has at two moments; None where nothing tells."""
+    record = begun(evidence, flow)
+    price = effects.price(flow, record)
+    try:
+        name, watch = account(evidence, flow, record)
+        held, left = (number(evidence, label(flow, 1, when), name, watch) for when in (before, after))
+    except (Untestable, Inapplicable, Unanswered):
+        return None
+    return (price, held, left) if price else None
 
 
 def _opened(evidence: Evidence, flow: Flow) -> None:
@@ -113,6 +132,7 @@ def test_refused_after_undo(evidence: Evidence) -> None:
         if effects.refusal(evidence.profile, evidence.endpoint, response):
             return
         unanswered(response, called)
+        _taken_back(evidence, flow)
         raise Violation(
             expected="the request refused, once what was bought is taken back",
             received=response.shown(),

@@ -5,7 +5,8 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from decimal import Decimal
 from typing import Any
 
 from conformance import selector
@@ -54,9 +55,10 @@ def contradictions(document: dict[str, Any]) -> Iterator[Fault]:
         if isinstance(url := value_at(document, at), str) and re.match(r"[^/]*//[^/?#]*@", url):
             yield Fault(at=at, says='holds a user name or password; take it out and send { env = "NAME" } in a header')
     for at, kind, value in kinds(document):
-        if kind != "amount" or not isinstance(value, dict):
+        read = _NUMBERS.get(kind)
+        if read is None or not isinstance(value, dict):
             continue
-        low, high = _units(value.get("min")), _units(value.get("max"))
+        low, high = read(value.get("min")), read(value.get("max"))
         if low is not None and high is not None and low > high:
             yield Fault(at=at, says=f"has min {low} above max {high}; exchange them")
 
@@ -229,9 +231,16 @@ def _start_texts(start: object) -> Iterator[tuple[At, str]]:
     yield from ((("target", "start", *at), text) for at, text in texts.items() if isinstance(text, str))
 
 
+def _decimal(text: object) -> Decimal | None:
+    return Decimal(text) if isinstance(text, str) and re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,9})?", text) else None
+
+
 def _units(money: object) -> int | None:
     return int(money) if isinstance(money, str) and re.fullmatch(r"[0-9]{1,78}", money) else None
 
 
 def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
+
+
+_NUMBERS: dict[str, Callable[[object], int | Decimal | None]] = {"amount": _units, "price": _decimal}
