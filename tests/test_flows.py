@@ -11,14 +11,16 @@ from fault_flows import FAULTS, LEGAL, UNPROVEN
 from judging import sandbox_profile
 from serving import Answer, Asked, unaltered
 
-from conformance import _data, catalogue, flows
+from conformance import _data, catalogue, checks, flows
 from conformance.catalogue import Level
+from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome, Verdict
 from conformance.probe import Probe
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
 from conformance.report.terminal import summary
+from conformance.run import decided
 from conformance.wire import Wire
 
 REQUIREMENTS = catalogue.load().requirements
@@ -89,6 +91,19 @@ def test_what_production_is_asked_changes_nothing(server: Server) -> None:
 
 def _in_production(written: dict[str, Any]) -> None:
     written["target"]["environment"] = "production"
+
+
+@pytest.mark.parametrize("entry", (LEGAL[0], *FAULTS[1:2]), ids=a_name)
+def test_what_was_recorded_of_effects_is_decided_again_alike(entry: Effect, server: Server) -> None:
+    """From the written evidence alone, anybody comes to the same outcomes and findings."""
+    run = judged_flows(server, entry)
+    known = {check.requirement: check for found in checks.load().values() for check in found}
+    for (id, name), result in run.results.items():
+        at = next(endpoint for endpoint in run.report.profile.endpoints if endpoint.name == name)
+        for labels in result.evidence:
+            had = {label: Exchange.from_json(result.exchanges[key].to_json()) for label, key in labels.items()}
+            evidence = Evidence(profile=run.report.profile, at=at, exchanges=had)
+            assert decided(known[id], evidence, REQUIREMENTS[id].level) == (result.outcome, result.finding)
 
 
 def test_each_request_of_a_flow_has_a_key_of_its_own(server: Server) -> None:
