@@ -15,9 +15,19 @@ from conformance import effects
 from conformance.effects import Unwatched
 from conformance.exchange import Exchange, Request
 from conformance.probe import Changes, Probe, request_to
-from conformance.profile import Flow, Observe, Price, Step
+from conformance.profile import Flow, Observe, Price, Profile, Step
 
-__all__ = ["REFUSALS", "at_once", "flows_of", "label", "refused_often", "strangers_to", "traversed", "volleyed"]
+__all__ = [
+    "REFUSALS",
+    "at_once",
+    "flows_of",
+    "label",
+    "refused_often",
+    "strangers_to",
+    "traversed",
+    "turns",
+    "volleyed",
+]
 
 REFUSALS = 3
 """Refusals between two readings."""
@@ -41,6 +51,11 @@ def label(flow: Flow, time: int | str, what: str) -> str:
 def at_once(flow: Flow, turn: int, copy: int) -> str:
     """What one of many requests is called that came at the same time."""
     return label(flow, f"round {turn}", f"copy {copy}")
+
+
+def turns(profile: Profile) -> range:
+    """The rounds of a crowd: a gap as narrow as one turn of a server's loop is hit by every other."""
+    return range(1, 2 * profile.limits.rounds + 1)
 
 
 def strangers_to(probe: Probe) -> tuple[str, ...]:
@@ -227,7 +242,7 @@ def volleyed(probe: Probe) -> None:
             continue
         with probe.purse.alone():
             wrong = 0
-            for turn in range(1, probe.profile.limits.rounds + 1) if flow.undo else ():
+            for turn in turns(probe.profile) if flow.undo else ():
                 came = _volley(probe, flow, turn)
                 wrong += came is False
                 # Too many once, or a wrong sum twice, is enough.

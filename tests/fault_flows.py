@@ -179,10 +179,10 @@ FAULTS: tuple[Effect, ...] = (
         stutter=0.02,
     ),
     effect(
-        "the balance is looked at, and taken from after one turn",
+        "the balance is looked at, and taken from a thousandth of a second later",
         "parallel-serves-no-more",
         "parallel-takes-all",
-        stutter=0.0,
+        stutter=0.001,
     ),
     effect("the balance is written back as it was read", "parallel-serves-no-more", stutter=0.02, forgets=True),
     effect("who is turned away is charged", "parallel-takes-all", stutter=0.02, busy=True, toll=1),

@@ -119,20 +119,20 @@ def test_each_request_of_a_flow_has_a_key_of_its_own(server: Server) -> None:
 
     run = judged_flows(server, effect("keyed", does=note, edit=keyed))
     assert run.verdict is Verdict.CONFORMANT
-    assert len(set(keys)) == len(keys) > 100
+    assert len(set(keys)) == len(keys) > 80
 
 
 def test_the_story_of_a_run_says_what_its_flows_took(server: Server) -> None:
     """How often something was bought, and taken back, stands beside the payments of a run."""
     told = [line for line in summary(judged_flows(server, effect("sandbox")).report) if line.startswith("flow ")]
-    assert told == ['flow "top-up": begun 7 times and taken back 7 times, 6 calls of translate served']
+    assert told == ['flow "top-up": begun 6 times and taken back 6 times, 5 calls of translate served']
 
 
 @pytest.mark.parametrize("turn", range(20))
 def test_a_race_is_seen_each_time(server: Server, turn: int) -> None:
-    """A balance that is looked at one turn of the loop before it is taken from is never called safe."""
+    """A balance that is looked at a thousandth of a second before it is taken from is never called safe."""
     del turn
-    run = judged_flows(server, effect("racy", stutter=0.0, only=("flows.parallel-serves",)))
+    run = judged_flows(server, effect("racy", stutter=0.001, only=("flows.parallel-serves",)))
     assert [r.requirement for r in run.red()] == ["flows.parallel-serves-no-more"]
 
 

@@ -8,7 +8,7 @@ from conformance.checks import check
 from conformance.checks.debit import debits, fits, is_dear, shown
 from conformance.checks.effect import account, begun, each_flow, number, served, settled, stepped
 from conformance.evidence import Evidence
-from conformance.flows import at_once, label, traversed, volleyed
+from conformance.flows import at_once, label, traversed, turns, volleyed
 from conformance.outcome import Untestable, Violation
 from conformance.profile import Flow, Observe, Price
 
@@ -76,7 +76,7 @@ def _rounds(evidence: Evidence, flow: Flow) -> Iterator[tuple[int, Decimal, Pric
         reason = "a single success does not take its price"
         raise Untestable(reason, cause=f"flows.success-debits-{'once' if is_dear(wrong[-1][0], price) else 'price'}")
     many, asked = evidence.profile.limits.volley, 0
-    for turn in range(1, evidence.profile.limits.rounds + 1):
+    for turn in turns(evidence.profile):
         called = f"round {turn}"
         if label(flow, called, "refused") not in evidence.exchanges:
             break

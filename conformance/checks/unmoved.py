@@ -19,7 +19,7 @@ def test_refusal_has_no_effect(evidence: Evidence) -> None:
     watches = evidence.profile.observe
     lively = [name for name in watches if control and _moved(evidence, control, name)]
     doubts: list[str] = []
-    proven = 0
+    proven = refused = 0
     for who in dict.fromkeys(called.partition(" #")[0] for called in evidence.exchanges if " #1: refusal " in called):
         for name, watch in watches.items():
             spans = [
@@ -29,6 +29,7 @@ def test_refusal_has_no_effect(evidence: Evidence) -> None:
             ]
             if any(span is None for span in spans):
                 continue
+            refused += 1
             proven += name in lively
             if not spans[0]:
                 continue
@@ -46,11 +47,15 @@ def test_refusal_has_no_effect(evidence: Evidence) -> None:
                         expected=f"probe {name!r} unmoved by {REFUSALS} refusals",
                         received=f"it moves by {spans[0]:f}, and by as much once more, and stands still at rest",
                         at=watch.path,
+                        reason="where it counts attempts, and not what they change, it is no probe of effects",
                         exchange=f"{who} #1: refusal {REFUSALS}",
                     )
             doubts.append(f"probe {name!r} moves, and not with the refusals alone: others use this account, or it lags")
     if doubts:
         raise Untestable(doubts[0])
+    if not refused:
+        reason = "nobody of whom the profile tells is refused here: it shows nothing of refusals"
+        raise Untestable(reason)
     if not proven:
         names = ", ".join(map(repr, watches))
         reason = f"no probe ({names}) was seen to move by the steps of a flow that can be undone, beside refusals: that it stands still says nothing"
