@@ -135,6 +135,8 @@ def concerned(cls: str, endpoint: Endpoint, profile: Profile) -> bool:
         return profile.crawl is not None
     if cls == "idempotency":
         return keys.concerned(endpoint, profile)
+    if cls == "flows":
+        return endpoint.protocol is None and bool(own) and bool(profile.flows)
     if cls in CLASS_OF_FAMILY:
         return any(answer.family == cls for answer in own)
     # What a browser makes of a 402; a refusal declared as 403, 429, 401 or 200 is none of its business.
@@ -162,6 +164,7 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
         else f"the profile does not say how {name} is made to fail (failing)",
         "slow": "" if endpoint and endpoint.slow else f"the profile does not say how {name} is made slow (slow)",
         "witness": "" if endpoint and endpoint.witness else f"the profile names no witness for {name}",
+        "observe": "" if profile.observe else "the profile names no probe of state ([observe.NAME])",
         "restart": _no_restart(profile),
         "paid-identity": keys.nobody_is_served(endpoint, profile),
         "another-caller": keys.no_other_caller(endpoint, profile),

@@ -80,6 +80,11 @@ def _scratch(what: str) -> str:
     return name
 
 
+def _watched(loaded: Profile) -> bool:
+    """Whether something is read before and after a request, so that no other process may ask meanwhile."""
+    return bool(loaded.observe or loaded.flows) or any(endpoint.witness for endpoint in loaded.endpoints)
+
+
 def _digest(loaded: Profile) -> str:
     return hashlib.sha256(json.dumps(loaded.document, sort_keys=True).encode()).hexdigest()
 
@@ -136,7 +141,7 @@ class Session:
             raise pytest.UsageError(str(error)) from error
         self._means = Means(
             control=self._facilitator.control.url if self._facilitator else "",
-            lock=_scratch("witness") if any(e.witness for e in self._profile.endpoints) else "",
+            lock=_scratch("witness") if _watched(self._profile) else "",
             books=_scratch("books") if not self._facilitator and self._profile.budgets else "",
             log=str(self._process.log) if self._process else "",
             base_url=base_url,

@@ -87,6 +87,7 @@ def sandbox_profile(base_url: str, edit: Edit | None = None, secrets: Mapping[st
     written["claims"] = {"classes": list(UNPAID)}
     written["identity"] = {name: who for name, who in written["identity"].items() if "expect" not in who}
     del written["crawl"]
+    del written["flow"], written["observe"]
     del written["facilitator"]
     if edit:
         edit(written)

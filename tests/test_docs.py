@@ -27,7 +27,7 @@ ROOMS = (
     ("target",),
     ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "answering", "wire"),
     ("fields", "protocols"),
-    ("page", "members", "facts", "family", "recorded"),
+    ("page", "members", "facts", "family", "recorded", "effects", "advice"),
     ("facilitator",),
     (
         "budget",
@@ -45,6 +45,7 @@ ROOMS = (
         "memory",
         "keys",
         "keyed",
+        "flows",
     ),
     ("sandbox",),
     ("checks",),

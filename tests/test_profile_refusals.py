@@ -117,6 +117,21 @@ def test_a_claim_about_keys_without_who_is_served_under_one_is_refused(tmp_path:
     assert refused(tmp_path, text) == [says]
 
 
+def test_a_claim_of_flows_out_of_no_refusal_is_refused(tmp_path: Path) -> None:
+    """A flow at an endpoint that is paid by a protocol shows nothing of class flows."""
+    text = EDITION + '[claims]\nclasses = ["flows"]\n' + TARGET + ENDPOINT + RULE
+    text += '[[flow]]\nname = "up"\nendpoint = "quote"\nsteps = [{ method = "POST", path = "/up" }]\n'
+    says = 'claims.classes[0] claims "flows", but no [[flow]] has an endpoint with answers and without protocol'
+    assert refused(tmp_path, text) == [f"{says}; add one or take the claim away"]
+
+
+def test_a_price_upside_down_is_refused(tmp_path: Path) -> None:
+    """A range begins at its lower end."""
+    text = EDITION + TARGET + ENDPOINT + RULE + '[[flow]]\nname = "up"\nendpoint = "quote"\n'
+    text += 'steps = [{ method = "POST", path = "/up" }]\nprice = { min = "1.5", max = "1.25" }\n'
+    assert refused(tmp_path, text) == ['flow "up": price has min 1.5 above max 1.25; exchange them']
+
+
 @pytest.mark.parametrize("name", ["offer", "guard", "settlement", "order", "durable", "identifier"])
 def test_a_claim_about_x402_without_such_an_endpoint_is_refused(tmp_path: Path, name: str) -> None:
     """No class of x402 is claimed for a target that does not speak it."""

@@ -5,7 +5,8 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from decimal import Decimal
 from typing import Any
 
 from conformance import selector
@@ -54,9 +55,10 @@ def contradictions(document: dict[str, Any]) -> Iterator[Fault]:
         if isinstance(url := value_at(document, at), str) and re.match(r"[^/]*//[^/?#]*@", url):
             yield Fault(at=at, says='holds a user name or password; take it out and send { env = "NAME" } in a header')
     for at, kind, value in kinds(document):
-        if kind != "amount" or not isinstance(value, dict):
+        read = _NUMBERS.get(kind)
+        if read is None or not isinstance(value, dict):
             continue
-        low, high = _units(value.get("min")), _units(value.get("max"))
+        low, high = read(value.get("min")), read(value.get("max"))
         if low is not None and high is not None and low > high:
             yield Fault(at=at, says=f"has min {low} above max {high}; exchange them")
 
@@ -77,6 +79,8 @@ def unshowable(document: dict[str, Any]) -> Iterator[Fault]:
             lacking = f"there is no {'[[flow]]' if claimed == 'flows' else f'[{_PARTS[claimed]}]'}"
         elif claimed == "idempotency" and not any(map(_may_be_keyed, endpoints)):
             lacking = "no endpoint without a protocol has an unsafe method and a paid_identity"
+        elif claimed == "flows" and not _leads_out(document):
+            lacking = "no [[flow]] has an endpoint with answers and without protocol"
         if lacking:
             says = f'claims "{claimed}", but {lacking}; add one or take the claim away'
             yield Fault(at=("claims", "classes", i), says=says)
@@ -85,6 +89,12 @@ def unshowable(document: dict[str, Any]) -> Iterator[Fault]:
 def _may_be_keyed(endpoint: dict[str, Any]) -> bool:
     unsafe = endpoint.get("method", "GET") in {"POST", "PUT", "PATCH", "DELETE"}
     return unsafe and "protocol" not in endpoint and "paid_identity" in endpoint
+
+
+def _leads_out(document: dict[str, Any]) -> bool:
+    """Whether a flow leads out of a refusal that is judged by it."""
+    refusing = {e["name"] for e in document["endpoint"] if e.get("answers") and "protocol" not in e}
+    return any(flow["endpoint"] in refusing for flow in document["flow"])
 
 
 def _unusable(kind: str, value: object) -> str | None:
@@ -228,9 +238,16 @@ def _start_texts(start: object) -> Iterator[tuple[At, str]]:
     yield from ((("target", "start", *at), text) for at, text in texts.items() if isinstance(text, str))
 
 
+def _decimal(text: object) -> Decimal | None:
+    return Decimal(text) if isinstance(text, str) and re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,9})?", text) else None
+
+
 def _units(money: object) -> int | None:
     return int(money) if isinstance(money, str) and re.fullmatch(r"[0-9]{1,78}", money) else None
 
 
 def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
+
+
+_NUMBERS: dict[str, Callable[[object], int | Decimal | None]] = {"amount": _units, "price": _decimal}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -40,6 +41,7 @@ __all__ = [
     "Observe",
     "OpenApi",
     "Payer",
+    "Price",
     "Profile",
     "Start",
     "Step",
@@ -281,6 +283,14 @@ class Observe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What one success takes of an account, in its unit; a fixed one has ``minimum == maximum``."""
+
+    minimum: Decimal
+    maximum: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One request of a flow; without ``expect`` any 2xx will do."""
 
@@ -303,6 +313,8 @@ class Flow:
     steps: tuple[Step, ...]
     undo: tuple[Step, ...] = ()
     identity: str = ANONYMOUS
+    price: Price | None = None
+    """What one success takes, in the unit of the account; None: what the refusal says is required."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

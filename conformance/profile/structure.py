@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from conformance.profile.model import Amount, Idempotency, Marker, Profile
+from conformance.profile.model import Amount, Idempotency, Marker, Price, Profile
 from conformance.profile.shape import kinds
 from conformance.profile.source import put
 from conformance.profile.words import ANONYMOUS, Convention, Entitlement, MarkerKind
@@ -38,6 +39,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(Selector, lambda value, _: parse(value))
     converter.register_structure_hook(Marker, lambda value, _: _marker(value))
     converter.register_structure_hook(Amount, lambda value, _: _amount(value))
+    converter.register_structure_hook(Price, lambda value, _: _price(value))
     converter.register_structure_hook(Entitlement | float, lambda value, _: _entitlement(value))
     converter.register_structure_hook(
         Profile,
@@ -69,6 +71,11 @@ def _amount(value: str | Mapping[str, str]) -> Amount:
     if isinstance(value, str):
         return Amount(minimum=int(value), maximum=int(value))
     return Amount(minimum=int(value["min"]), maximum=int(value["max"]))
+
+
+def _price(value: str | Mapping[str, str]) -> Price:
+    low, high = (value, value) if isinstance(value, str) else (value["min"], value["max"])
+    return Price(minimum=Decimal(low), maximum=Decimal(high))
 
 
 def _entitlement(value: str | float) -> Entitlement | float:

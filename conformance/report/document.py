@@ -184,8 +184,6 @@ def _never_refused(profile: Profile, found: Mapping[tuple[str, str], Result]) ->
 
 def _unasked(profile: Profile) -> tuple[str, ...]:
     parts = {
-        "observe": bool(profile.observe),
-        "flow": bool(profile.flows),
         "openapi": profile.openapi is not None,
         "certificate": profile.certificate is not None,
     }

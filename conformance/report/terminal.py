@@ -1,5 +1,6 @@
 """The story of a run for a terminal: grouped by requirement, worst first, each finding with what proves it."""
 
+import re
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import jmespath
 from jmespath.exceptions import JMESPathError
 
+from conformance import effects
 from conformance.catalogue import Edition, Requirement, Source
 from conformance.outcome import Outcome, Verdict, printable
 from conformance.profile import Answer, Entitlement, FacilitatorMode, Profile
@@ -132,6 +134,7 @@ def summary(report: Report) -> Iterator[str]:
     yield from _notes([r for found in by_outcome[Outcome.PASSED].values() for r in found if r.finding])
     yield from _unasked(by_outcome, report)
     yield from _payments(report)
+    yield from _flows(report)
     yield from _classes(report)
 
 
@@ -170,6 +173,27 @@ def _notes(notes: list[Result]) -> Iterator[str]:
         yield "notes (nothing here counts against the target)"
     for id, same in by_requirement.items():
         yield f"  {id} [{', '.join(result.endpoint for result in same)}]: {_told(same[0])}"
+
+
+def _flows(report: Report) -> Iterator[str]:
+    """How often each flow was carried out, what that brought, and whether it was taken back."""
+    known = {endpoint.name: endpoint for endpoint in report.profile.endpoints}
+    asked = {key: one for result in report.results.values() for key, one in result.exchanges.items()}
+    for flow in report.profile.flows:
+        own = {key: one for key, one in asked.items() if key.startswith(f"{flow.endpoint}/{flow.name} #")}
+        # Steps of one flow show at other endpoints that a probe moves.
+        steps, undone = (
+            sum(f"/{flow.name} #" in key and f": {what} 1@" in key for key in asked) for what in ("step", "undo")
+        )
+        served = sum(
+            bool(one.response and 200 <= one.response.status < 300)
+            and effects.refusal(report.profile, known[flow.endpoint], one.response) is None
+            for key, one in own.items()
+            if re.search(r": (opened|refused|copy)[^()]*@[^@]*\Z", key)
+        )
+        if steps:
+            yield ""
+            yield f'flow "{flow.name}": begun {steps} times and taken back {undone} times, {served} calls of {flow.endpoint} served'
 
 
 def _payments(report: Report) -> Iterator[str]:

@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from conformance.sandbox import ledger
 from conformance.sandbox.keys import Keys
+from conformance.sandbox.ledger import PRICE, Ledger
 
 __all__ = ["KEYED", "routes", "turned_away"]
 
@@ -26,7 +28,7 @@ _CONTENT: Mapping[str, Mapping[str, object]] = {
     "charges": {"status": "captured"},
 }
 _RICH = {"funded", "partner"}
-_OPENS = {"archive": {"subscriber"}, "translate": _RICH, "lookup": _RICH, "charges": _RICH}
+_OPENS = {"archive": {"subscriber"}, "lookup": _RICH, "charges": _RICH}
 _KNOWN = {"subscriber", "funded", "partner", "broke"}
 KEYED = ("translate", "charges")
 """What is asked by POST, and may be asked under an idempotency key."""
@@ -34,22 +36,32 @@ _STORY = "Rain came at four, and the market emptied."
 _REST = "Only the baker stayed, and what he saw is told to subscribers."
 
 
-def routes(public_url: str, handled: dict[str, int]) -> list[Route]:
-    """The routes that know accounts, and the story that robots may read; what ``KEYED`` serves is counted."""
-    refusals: Mapping[str, Callable[[Request], Response]] = {
-        "archive": lambda request: _paywall(request, public_url),
-        "translate": lambda _: _balance(public_url),
-        "lookup": lambda _: _quota(),
-        "charges": lambda _: _declined(public_url),
-    }
+def routes(public_url: str, handled: dict[str, int], accounts: Ledger) -> list[Route]:
+    """The routes that know accounts, what they have in ``accounts``, and the story that robots may read.
+
+    What ``KEYED`` serves is counted in ``handled``.
+    """
     keys = Keys()
-    made = [
-        Route(f"/{name}", _keyed(name, refuse, keys, handled), methods=["POST"])
-        if name in KEYED
-        else Route(f"/{name}", _guarded(name, refuse), methods=["GET"])
-        for name, refuse in refusals.items()
+    made: Mapping[str, Endpoint] = {
+        "archive": _opened("archive", lambda request: _paywall(request, public_url)),
+        "lookup": _opened("lookup", lambda _: _quota()),
+        "translate": _counted("translate", _translated(accounts, public_url), handled),
+        "charges": _counted("charges", _opened("charges", lambda _: _declined(public_url)), handled),
+    }
+    return [
+        *(
+            Route(f"/{name}", _guarded(_whole(make)), methods=["GET"])
+            for name, make in made.items()
+            if name not in KEYED
+        ),
+        *(
+            Route(f"/{name}", _keyed(name, _whole(make), keys), methods=["POST"])
+            for name, make in made.items()
+            if name in KEYED
+        ),
+        *ledger.routes(accounts, turned_away),
+        *(Route("/stories/rain", _story), Route("/plans", _plans), Route("/sitemap.xml", _map(public_url))),
     ]
-    return [*made, Route("/stories/rain", _story), Route("/plans", _plans), Route("/sitemap.xml", _map(public_url))]
 
 
 def turned_away(request: Request) -> Response | None:
@@ -63,39 +75,68 @@ def turned_away(request: Request) -> Response | None:
     return None
 
 
-def _guarded(name: str, refuse: Callable[[Request], Response]) -> Endpoint:
+def _guarded(make: Endpoint) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        if unknown := turned_away(request):
-            return unknown
-        if "outage" in request.query_params:
-            return _said(503, {"code": "provider_down", "message": "The provider of payments does not answer."})
-        if request.headers.get("sandbox-account") in _OPENS[name]:
-            return JSONResponse(dict(_CONTENT[name]), headers={"Cache-Control": "private, no-store"})
-        return refuse(request)
+        return turned_away(request) or await make(request)
 
     return endpoint
 
 
-def _keyed(name: str, refuse: Callable[[Request], Response], keys: Keys, handled: dict[str, int]) -> Endpoint:
+def _keyed(name: str, make: Endpoint, keys: Keys) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         # Who it is comes before any key: what was kept is nobody else's.
-        if unknown := turned_away(request):
-            return unknown
-        return await keys.once(request, lambda: make(request), keeps=keeps)
-
-    async def make(request: Request) -> Response:
-        if "outage" in request.query_params:
-            return _said(503, {"code": "provider_down", "message": "The provider of payments does not answer."})
-        if request.headers.get("sandbox-account") in _OPENS[name]:
-            handled[name] += 1
-            made = {"id": f"{name}_{uuid.uuid4().hex[:16]}", **_CONTENT[name]}
-            return JSONResponse(made, headers={"Cache-Control": "private, no-store"})
-        return refuse(request)
+        return turned_away(request) or await keys.once(request, lambda: make(request), keeps=keeps)
 
     def keeps(answer: Response) -> bool:
         return answer.status_code == 200 or (answer.status_code == 402 and name == "charges")
 
     return endpoint
+
+
+def _whole(make: Endpoint) -> Endpoint:
+    """The endpoint, as long as its provider of payments answers."""
+
+    async def endpoint(request: Request) -> Response:
+        if "outage" in request.query_params:
+            return _said(503, {"code": "provider_down", "message": "The provider of payments does not answer."})
+        return await make(request)
+
+    return endpoint
+
+
+def _counted(name: str, make: Endpoint, handled: dict[str, int]) -> Endpoint:
+    """The endpoint, each of whose successes is counted."""
+
+    async def endpoint(request: Request) -> Response:
+        answer = await make(request)
+        handled[name] += answer.status_code == 200
+        return answer
+
+    return endpoint
+
+
+def _opened(name: str, refuse: Callable[[Request], Response]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        if request.headers.get("sandbox-account") in _OPENS[name]:
+            return _served(name, {})
+        return refuse(request)
+
+    return endpoint
+
+
+def _translated(accounts: Ledger, public_url: str) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        account = request.headers.get("sandbox-account", "")
+        if await accounts.take(account, PRICE):
+            return _served("translate", {"X-Current-Balance": str(accounts.balance(account))})
+        return _balance(public_url, accounts.balance(account))
+
+    return endpoint
+
+
+def _served(name: str, headers: Mapping[str, str]) -> Response:
+    own = {"id": f"{name}_{uuid.uuid4().hex[:16]}"} if name in KEYED else {}
+    return JSONResponse({**own, **_CONTENT[name]}, headers={"Cache-Control": "private, no-store", **headers})
 
 
 def _said(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
@@ -124,19 +165,19 @@ def _paywall(request: Request, public_url: str) -> Response:
     return _said(402, document, link)
 
 
-def _balance(public_url: str) -> Response:
+def _balance(public_url: str, held: int) -> Response:
     document = {
         "family": "credits",
         "code": "insufficient_credits",
-        "message": "A translation takes 10 credits, and 3 are left.",
-        "required": 10,
-        "balance": 3,
-        "shortfall": 7,
+        "message": f"A translation takes {PRICE} credits, and {held} are left.",
+        "required": PRICE,
+        "balance": held,
+        "shortfall": PRICE - held,
         "unit": "credits",
         "scope": "account",
         "remedy": f"{public_url}/plans",
     }
-    return _said(402, document, {"X-Credits-Required": "10", "X-Current-Balance": "3"})
+    return _said(402, document, {"X-Credits-Required": str(PRICE), "X-Current-Balance": str(held)})
 
 
 def _quota() -> Response:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from conformance.sandbox import account
 from conformance.sandbox.claims import Claims, InFile, InMemory
+from conformance.sandbox.ledger import Ledger
 from conformance.sandbox.price import GOODS, Good
 from conformance.sandbox.refusal import refusal
 from conformance.sandbox.till import Till
@@ -34,18 +35,21 @@ def app(
     patience: float = 1.5,
     goods: Sequence[Good] = GOODS,
     claims: Claims | None = None,
+    *,
+    accounts: Ledger | None = None,
 ) -> Starlette:
     """The sandbox as an ASGI application that is reached at ``public_url``, without a slash at the end.
 
     ``facilitator`` is the base URL of an x402 facilitator, which has ``patience`` seconds for an answer; without one,
     no payment is taken. ``goods`` are what is sold, ``claims`` what is remembered of payments: in memory, if not given.
+    ``accounts`` are who has credits.
     """
     handled = dict.fromkeys((good.path.strip("/") for good in goods), 0) | dict.fromkeys(account.KEYED, 0)
     kept = claims or InMemory()
     till = Till(facilitator=facilitator, public_url=public_url, patience=patience, claims=kept) if facilitator else None
     routes = [Route(good.path, _sold(good, public_url, till, handled), methods=[good.method]) for good in goods]
     routes += [Route("/health", _health), Route("/pay", _pay), Route("/robots.txt", _robots)]
-    routes += [Route("/stats", _stats(handled)), *account.routes(public_url, handled)]
+    routes += [Route("/stats", _stats(handled)), *account.routes(public_url, handled, accounts or Ledger())]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=["*"],

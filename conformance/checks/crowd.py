@@ -1,0 +1,120 @@
+"""Checks of class ``flows`` on many requests at the same time: no more is served than is there, and no less is taken."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from conformance import effects
+from conformance.checks import check
+from conformance.checks.debit import debits, fits, is_dear, shown
+from conformance.checks.effect import account, begun, each_flow, number, served, settled, stepped
+from conformance.evidence import Evidence
+from conformance.flows import at_once, label, traversed, turns, volleyed
+from conformance.outcome import Untestable, Violation
+from conformance.profile import Flow, Observe, Price
+
+
+@check("flows.parallel-serves-no-more", traversed, volleyed)
+def test_parallel_serves_no_more(evidence: Evidence) -> None:
+    def no_more(flow: Flow) -> None:
+        bought = 0
+        for turn, held, price, _ in _rounds(evidence, flow):
+            good = _served(evidence, flow, turn)
+            bought += len(good)
+            pays = int(held / price.minimum)
+            if len(good) > pays:
+                raise Violation(
+                    expected=f"{pays} of {evidence.profile.limits.volley} requests at the same time served: {held:f} is there",
+                    received=f"{len(good)} served",
+                    exchange=good[-1],
+                    reason="the balance is looked at, and taken from after that: others look in between",
+                )
+        if not bought:
+            reason = "of the requests at the same time none was served: it shows nothing"
+            raise Untestable(reason)
+
+    each_flow(evidence, no_more)
+
+
+@check("flows.parallel-takes-all", traversed, volleyed)
+def test_parallel_takes_all(evidence: Evidence) -> None:
+    def all_taken(flow: Flow) -> None:
+        wrong = []
+        bought = too_many = 0
+        for turn, held, price, watched in _rounds(evidence, flow):
+            good = len(_served(evidence, flow, turn))
+            lost = sum(_silent(evidence, flow, turn, copy) for copy in _copies(evidence))
+            total = Price(minimum=price.minimum * good, maximum=price.maximum * (good + lost))
+            called = label(flow, f"round {turn}", "debited")
+            bought += good
+            too_many += good > int(held / price.minimum)
+            left, taken = settled(evidence, called, watched, fits(held, total))
+            told = f"{held - left:f} taken for {good} served of {held:f}, {left:f} left"
+            if left < 0:
+                raise Violation(
+                    expected="a balance that is not below zero",
+                    received=told,
+                    at=f"probe {watched[0]!r}",
+                    exchange=called,
+                )
+            wrong += [] if taken else [(told, shown(total), called, watched[0])]
+        if len(wrong) > 1:
+            told, total_told, called, name = wrong[-1]
+            raise Violation(expected=f"{total_told} taken", received=told, at=f"probe {name!r}", exchange=called)
+        if wrong or not bought:
+            reason = (
+                "of the requests at the same time none was served" if not wrong else f"seen once only: {wrong[0][0]}"
+            )
+            raise Untestable(reason, cause="flows.parallel-serves-no-more" if too_many else "")
+
+    each_flow(evidence, all_taken)
+
+
+def _rounds(evidence: Evidence, flow: Flow) -> Iterator[tuple[int, Decimal, Price, tuple[str, Observe]]]:
+    """The rounds of requests at the same time: number, what the account had, price and probe; Untestable for none."""
+    wrong, price = list(debits(evidence, flow)), effects.price(flow, begun(evidence, flow))
+    if wrong and price:
+        reason = "a single success does not take its price"
+        raise Untestable(reason, cause=f"flows.success-debits-{'once' if is_dear(wrong[-1][0], price) else 'price'}")
+    many, asked = evidence.profile.limits.volley, 0
+    for turn in turns(evidence.profile):
+        called = f"round {turn}"
+        if label(flow, called, "refused") not in evidence.exchanges:
+            break
+        record = begun(evidence, flow, called)
+        watched, price = account(evidence, flow, record), effects.price(flow, record)
+        if price is None or price.minimum <= 0:
+            reason = "nothing says what a success costs at least: say it (flow.price)"
+            raise Untestable(reason)
+        stepped(evidence, flow, called)
+        held = number(evidence, label(flow, called, "credited"), *watched)
+        if not price.minimum <= held < price.minimum * many:
+            reason = (
+                f'flow "{flow.name}" leaves {held:f}, and a call takes {shown(price)}: for a race there has to be enough '
+                f"for one call, and less than for {many} (limits.volley)"
+            )
+            raise Untestable(reason)
+        asked += 1
+        yield turn, held, price, watched
+    if not asked:
+        reason = f'flow "{flow.name}" cannot be undone, so that it is gone once only (flow.undo)'
+        raise Untestable(reason)
+
+
+def _copies(evidence: Evidence) -> range:
+    return range(1, evidence.profile.limits.volley + 1)
+
+
+def _served(evidence: Evidence, flow: Flow, turn: int) -> list[str]:
+    """The labels of what was served of a round."""
+    labels = [at_once(flow, turn, copy) for copy in _copies(evidence)]
+    answers = [(one, evidence.exchange(one)) for one in labels]
+    return [one for one, had in answers if had.response and not had.failure and served(evidence, had.response)]
+
+
+def _silent(evidence: Evidence, flow: Flow, turn: int, copy: int) -> bool:
+    """Whether nobody knows of a request if it was served: no answer came, or one that failed, or lacks the marker."""
+    had = evidence.exchange(at_once(flow, turn, copy))
+    if had.failure or had.response is None or had.response.status >= 500:
+        return True
+    unclear = effects.refusal(evidence.profile, evidence.endpoint, had.response) is None and had.response.status < 300
+    return unclear and not served(evidence, had.response)

@@ -1,0 +1,169 @@
+"""Checks of class ``flows`` on remedies: what a refusal asks for opens the same request, and its end closes it again."""
+
+from decimal import Decimal
+
+from conformance import effects, schema
+from conformance.checks import check
+from conformance.checks.effect import account, begun, each_flow, last, number, served, stepped, unanswered
+from conformance.evidence import Evidence
+from conformance.exchange import Response
+from conformance.facts import Record
+from conformance.flows import fulfilled, label, traversed
+from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
+from conformance.profile import Flow, Price, Step
+
+
+@check("flows.steps-answer", traversed)
+def test_steps_answer(evidence: Evidence) -> None:
+    def answered(flow: Flow) -> None:
+        begun(evidence, flow)
+        for time in (1, 2):
+            for what, steps in (("step", flow.steps), ("undo", flow.undo)):
+                for nth, step in enumerate(steps, 1):
+                    _as_told(evidence, label(flow, time, f"{what} {nth}"), step)
+
+    each_flow(evidence, answered)
+
+
+def _as_told(evidence: Evidence, called: str, step: Step) -> None:
+    # Of a way that ends early, and of one that is gone once, the rest was not asked.
+    exchange = evidence.exchanges.get(called)
+    if exchange is None or fulfilled(step, exchange):
+        return
+    response = evidence.response(called)
+    if response.status >= 500 or response.status == 429:
+        raise Unanswered(f"the step is answered {response.shown()}", exchange=called)
+    raise Violation(
+        expected=" or ".join(map(str, step.expect)) or "2xx",
+        received=response.shown(),
+        at=f"{step.method} {step.path}",
+        exchange=called,
+    )
+
+
+@check("flows.remedy-opens", traversed)
+def test_remedy_opens(evidence: Evidence) -> None:
+    def opens(flow: Flow) -> None:
+        begun(evidence, flow)
+        stepped(evidence, flow)
+        called = last(evidence, label(flow, 1, "opened"))
+        response = evidence.response(called)
+        if served(evidence, response):
+            return
+        refused = effects.refusal(evidence.profile, evidence.endpoint, response)
+        if refused is None:
+            unanswered(response, called)
+            if 200 <= response.status < 300:
+                reason = "the answer has no marker: it proves nothing (endpoint.marker)"
+                raise Untestable(reason)
+        if refused:
+            _enough(evidence, flow)
+            _told_apart(refused, response)
+        raise Violation(
+            expected="the request served, once the steps of the remedy are taken",
+            received=response.shown() + (f", {refused.rule.family}" if refused else ""),
+            exchange=called,
+            steps=_told(flow),
+        )
+
+    each_flow(evidence, opens)
+
+
+def _taken_back(evidence: Evidence, flow: Flow) -> None:
+    """Raises Untestable where the undo took something back, and left what a call takes."""
+    found = _readings(evidence, flow, "debited", "undone")
+    if found and found[0].minimum <= found[2] < found[1]:
+        reason = f'the undo of flow "{flow.name}" leaves {found[2]:f}, which pays for a call: let it take back all'
+        raise Untestable(reason)
+
+
+def _told_apart(refused: Record, response: Response) -> None:
+    """Raises Untestable for a success that only a rule for every success takes for a refusal."""
+    if 200 <= response.status < 300 and refused.rule.when is None:
+        reason = f"rule {refused.rule.name!r} of the profile takes every answer {response.shown()} for a refusal: say which (when)"
+        raise Untestable(reason)
+
+
+def _enough(evidence: Evidence, flow: Flow) -> None:
+    """Raises Untestable where the steps added something, and less than a call takes."""
+    found = _readings(evidence, flow, "refused", "credited")
+    if found and found[1] < found[2] < found[0].minimum:
+        reason = (
+            f'flow "{flow.name}" leaves {found[2]:f}, and a call takes {found[0].minimum:f}: let its steps add more'
+        )
+        raise Untestable(reason)
+
+
+def _readings(evidence: Evidence, flow: Flow, before: str, after: str) -> tuple[Price, Decimal, Decimal] | None:
+    """The price, and what the account has at two moments; None where nothing tells."""
+    record = begun(evidence, flow)
+    price = effects.price(flow, record)
+    try:
+        name, watch = account(evidence, flow, record)
+        held, left = (number(evidence, label(flow, 1, when), name, watch) for when in (before, after))
+    except (Untestable, Inapplicable, Unanswered):
+        return None
+    return (price, held, left) if price else None
+
+
+def _opened(evidence: Evidence, flow: Flow) -> None:
+    """Raises Untestable unless the remedy opened the request, and each step of its undo was taken."""
+    stepped(evidence, flow)
+    called = last(evidence, label(flow, 1, "opened"))
+    if not served(evidence, evidence.response(called)):
+        reason = f'flow "{flow.name}" does not open the request, so that there is nothing to take back'
+        raise Untestable(reason, cause="flows.remedy-opens")
+    if not flow.undo:
+        reason = f'flow "{flow.name}" cannot be undone: the profile says no way back (flow.undo)'
+        raise Untestable(reason)
+    for nth, step in enumerate(flow.undo, 1):
+        if not fulfilled(step, evidence.exchange(label(flow, 1, f"undo {nth}"))):
+            reason = f'flow "{flow.name}": step {nth} of its undo was not answered as the profile says'
+            raise Untestable(reason, cause="flows.steps-answer")
+
+
+@check("flows.refused-after-undo", traversed)
+def test_refused_after_undo(evidence: Evidence) -> None:
+    def closes(flow: Flow) -> None:
+        begun(evidence, flow)
+        _opened(evidence, flow)
+        called = last(evidence, label(flow, 1, "refused again"))
+        response = evidence.response(called)
+        if effects.refusal(evidence.profile, evidence.endpoint, response):
+            return
+        unanswered(response, called)
+        _taken_back(evidence, flow)
+        raise Violation(
+            expected="the request refused, once what was bought is taken back",
+            received=response.shown(),
+            exchange=called,
+            steps=_told(flow),
+        )
+
+    each_flow(evidence, closes)
+
+
+@check("flows.refused-again-alike", traversed)
+def test_refused_again_alike(evidence: Evidence) -> None:
+    def alike(flow: Flow) -> None:
+        once = begun(evidence, flow)
+        _opened(evidence, flow)
+        called = last(evidence, label(flow, 1, "refused again"))
+        again = effects.refusal(evidence.profile, evidence.endpoint, evidence.response(called))
+        if again is None:
+            reason = "the request is not refused again"
+            raise Untestable(reason, cause="flows.refused-after-undo")
+        codes = [record.document.get("code") for record in (once, again)]
+        if once.rule.family is not again.rule.family or codes[0] != codes[1]:
+            raise Violation(
+                expected=f"the refusal from before the remedy, {once.rule.family} with code {schema.shown(codes[0])}",
+                received=f"{again.rule.family} with code {schema.shown(codes[1])}",
+                exchange=called,
+            )
+
+    each_flow(evidence, alike)
+
+
+def _told(flow: Flow) -> str:
+    """The steps of a flow, a line for each."""
+    return "\n".join(f"{step.method} {step.path}" for step in flow.steps)

@@ -1,0 +1,453 @@
+"""Servers whose remedies do not work, or that take something else than they say; and those that do it otherwise and right."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from accounts import Effect, effect
+from altering import lacks
+from judging import Edit
+from market import answers, facts, hides, rule, says, stuffed
+from serving import Answer, Asked, Change, refusals, then
+
+__all__ = ["FAULTS", "LEGAL", "UNPROVEN"]
+
+
+def flow(**members: object) -> Edit:
+    """Sets members of the flow; None removes one."""
+
+    def edit(written: dict[str, Any]) -> None:
+        for name, value in members.items():
+            written["flow"][0][name] = value
+            if value is None:
+                del written["flow"][0][name]
+
+    return edit
+
+
+def tops_up(more: int) -> Edit:
+    """Lets the flow add so many credits."""
+    return flow(steps=[{"method": "POST", "path": "/test/top-up", "json": {"credits": more}, "expect": [200]}])
+
+
+def observes(**members: object) -> Edit:
+    """Sets members of the probe; None removes one."""
+
+    def edit(written: dict[str, Any]) -> None:
+        written["observe"]["balance"] |= members
+        for name, value in members.items():
+            if value is None:
+                del written["observe"]["balance"][name]
+
+    return edit
+
+
+def where(path: str, alter: Callable[[Asked, Answer], object], *, method: str = "") -> Change:
+    """Alters the answers at one path."""
+
+    def change(asked: Asked, answer: Answer) -> None:
+        if asked.path == path and method in {"", asked.method}:
+            alter(asked, answer)
+
+    return change
+
+
+def _member(name: str, make: Callable[[Any], object]) -> Callable[[Asked, Answer], None]:
+    def alter(_: Asked, answer: Answer) -> None:
+        document = json.loads(answer.body)
+        if name in document:
+            answer.say(document | {name: make(document[name])})
+
+    return alter
+
+
+def _refusal(name: str, make: Callable[[Any], object]) -> Change:
+    """What a refusal says in the body alone."""
+    told = _member(name, make)
+
+    def alter(asked: Asked, answer: Answer) -> None:
+        if answer.status == 402:
+            told(asked, answer)
+
+    return where("/translate", alter)
+
+
+def _success(name: str, value: str) -> Change:
+    def alter(_: Asked, answer: Answer) -> None:
+        if answer.status == 200:
+            answer.set(name, value)
+
+    return where("/translate", alter)
+
+
+_NOW = ("translate", "archive", "lookup", "charges")
+
+
+def _credits(make: Callable[[Any], object]) -> Change:
+    """What the probe says, told otherwise."""
+    return where("/balance", _member("credits", make))
+
+
+def _refuses(status: int, **headers: str) -> Change:
+    """Refuses with another status and further fields."""
+
+    def alter(answer: Answer) -> None:
+        answer.status = status
+        for name, value in headers.items():
+            answer.set(name.replace("_", "-"), value)
+
+    return refusals(alter)
+
+
+def _scaled(document: Any) -> object:
+    return f"{document / 100:.2f}"
+
+
+def _in_euros(_: Asked, answer: Answer) -> None:
+    """Everything that a refusal counts, in units of a hundred with two decimals."""
+    if answer.status == 402:
+        document = json.loads(answer.body)
+        counted = {name: f"{document[name] / 100:.2f}" for name in ("required", "balance", "shortfall")}
+        answer.say(document | counted | {"unit": "EUR"})
+
+
+def _again_otherwise(**members: object) -> Change:
+    """Refuses otherwise whoever has bought something before."""
+    seen: list[str] = []
+
+    def change(asked: Asked, answer: Answer) -> None:
+        if asked.path == "/test/top-up":
+            seen.append(asked.path)
+        elif asked.path == "/test/reset" and len(seen) > 3:
+            seen.clear()
+        elif asked.path == "/translate" and answer.status == 402 and seen:
+            answer.say(json.loads(answer.body) | members)
+
+    return change
+
+
+def _crowded(status: int) -> Change:
+    """Turns away with another status who is refused though there is enough: somebody else is served."""
+
+    def alter(_: Asked, answer: Answer) -> None:
+        if answer.status == 402 and json.loads(answer.body)["balance"] >= 10:
+            answer.become(status)
+
+    return where("/translate", alter)
+
+
+def _step(status: int) -> Change:
+    return where("/test/top-up", lambda _, answer: setattr(answer, "status", status))
+
+
+_TOLD = facts("credits", client_action="/client_action")
+_HINT = {"only": ("flows.client-action", "flows.retry-hints-agree", "flows.no-retry-of-429")}
+_CHARGE = {"only": ("flows.success-",)}
+_429 = rule("credits", status=[429, 402])
+
+
+FAULTS: tuple[Effect, ...] = (
+    effect("a success costs nothing", "success-debits-once", times=0, **_CHARGE),
+    effect("a success is paid for twice", "success-debits-once", times=2),
+    effect("a success costs a little more than it says", "success-debits-once", times=1.1, **_CHARGE),
+    effect("a success pays its buyer", "success-debits-once", times=-1, **_CHARGE),
+    effect("a success costs half of what is required", "success-debits-price", times=0.5),
+    effect(
+        "a success costs more than the profile says at most",
+        "success-debits-once",
+        times=0.9,
+        edit=flow(price={"min": "1", "max": "8"}),
+        **_CHARGE,
+    ),
+    effect(
+        "a refusal is charged",
+        "refusal-has-no-effect",
+        "parallel-takes-all",
+        refused=1,
+        untestable=("refusal-states-balance",),
+    ),
+    effect(
+        "a refusal pays who is refused",
+        "refusal-has-no-effect",
+        refused=-1,
+        only=("flows.refusal-has-no-effect",),
+    ),
+    effect(
+        "the balance is looked at, and taken from a moment later",
+        "parallel-serves-no-more",
+        "parallel-takes-all",
+        stutter=0.02,
+    ),
+    effect(
+        "the balance is looked at, and taken from a thousandth of a second later",
+        "parallel-serves-no-more",
+        "parallel-takes-all",
+        stutter=0.001,
+    ),
+    effect("the balance is written back as it was read", "parallel-serves-no-more", stutter=0.02, forgets=True),
+    effect("who is turned away is charged", "parallel-takes-all", stutter=0.02, busy=True, toll=1),
+    effect(
+        "its top-up does nothing",
+        "remedy-opens",
+        opens=False,
+        untestable=("refusal-has-no-effect",),
+    ),
+    effect(
+        "its top-up is answered as nobody expects",
+        "steps-answer",
+        does=_step(202),
+        untestable=(),
+    ),
+    effect("its undo does nothing", "refused-after-undo", sticks=True, edit=tops_up(100)),
+    effect(
+        "who has paid before is refused with another code",
+        "refused-again-alike",
+        does=_again_otherwise(code="top_up_again"),
+        only=("flows.re",),
+    ),
+    effect(
+        "who has paid before is refused in another family",
+        "refused-again-alike",
+        does=_again_otherwise(family="paywall", reason="payment_required"),
+        edit=answers(translate=("paywall", "credits")),
+        only=("flows.refused-again", "flows.remedy"),
+    ),
+    effect(
+        "its refusal states a balance of yesterday", "refusal-states-balance", does=_refusal("balance", lambda _: 2)
+    ),
+    effect(
+        "its refusal states no need",
+        "refusal-states-balance",
+        does=_refusal("balance", lambda _: "3.5"),
+        only=("flows.refusal-states",),
+    ),
+    effect(
+        "its success states the balance from before", "success-states-balance", does=_success("X-Current-Balance", "13")
+    ),
+    effect(
+        "its success states less than nothing",
+        "success-states-balance",
+        does=_success("X-Current-Balance", "-7"),
+        **_CHARGE,
+    ),
+    effect(
+        "its refusal names an action that nobody knows",
+        "client-action",
+        does=stuffed(lambda _: {"client_action": "call_us"}),
+        edit=_TOLD,
+        **_HINT,
+    ),
+    effect(
+        "its refusal says to come back, and to ask the user",
+        "client-action",
+        does=then(stuffed(lambda _: {"client_action": "prompt_user"}), _refuses(402, Retry_After="60")),
+        edit=_TOLD,
+        **_HINT,
+    ),
+    effect(
+        "its quota says neither when nor where",
+        "client-action",
+        does=then(hides("resets_at", "remedy"), _refuses(402, Retry_After="soon")),
+        at=("lookup",),
+        **_HINT,
+    ),
+    effect(
+        "its paywall says to ask again",
+        "retry-hints-agree",
+        does=_refuses(402, X_Should_Retry="true"),
+        at=("archive",),
+        **_HINT,
+    ),
+    effect("its balance says to ask again", "retry-hints-agree", does=_refuses(402, X_Should_Retry="true"), **_HINT),
+    effect(
+        "its hard decline says to ask again",
+        "retry-hints-agree",
+        does=then(says(category="hard"), _refuses(402, Stripe_Should_Retry="true")),
+        at=("charges",),
+        **_HINT,
+    ),
+    effect(
+        "its quota says not to ask again, and when to",
+        "retry-hints-agree",
+        does=_refuses(402, X_Should_Retry="false"),
+        at=("lookup",),
+        **_HINT,
+    ),
+    effect("its balance is a bare 429", "no-retry-of-429", does=_refuses(429), edit=_429, **_HINT),
+)
+
+LEGAL: tuple[Effect, ...] = (
+    effect("it is the sandbox as it is", at=_NOW),
+    effect("its numbers are texts", does=then(_credits(str), _refusal("balance", str), _refusal("required", str))),
+    effect(
+        "its numbers are decimals of a larger unit",
+        does=then(_credits(_scaled), where("/translate", _in_euros), _success("X-Current-Balance", "0.03")),
+        edit=observes(unit="eur"),
+        allows=("flows.refusal-states-balance: a balance that is told as a text, or rounded",),
+    ),
+    effect(
+        "its prices are finer than its balances",
+        does=then(_credits(float), _refusal("required", lambda _: 10.4)),
+        allows=("flows.success-debits-price: a price that is finer than the balance is told",),
+        only=("flows.success",),
+    ),
+    effect(
+        "its unit is written in capitals, and is one",
+        edit=observes(unit="Credit"),
+    ),
+    effect(
+        "its price depends on use, as the profile says",
+        times=0.7,
+        edit=flow(price={"min": "5", "max": "10"}),
+        allows=("flows.success-debits-once: a price that depends on use, in the range that the profile states",),
+        untestable=(),
+    ),
+    effect("who comes at the same time waits", stutter=0.0, busy=True),
+    effect(
+        "who comes at the same time is turned away by 409",
+        stutter=0.02,
+        busy=True,
+        does=_crowded(409),
+        allows=("flows.parallel-serves-no-more: requests at the same time that are turned away unasked",),
+    ),
+    effect("who comes at the same time is turned away by 429", stutter=0.02, busy=True, does=_crowded(429)),
+    effect(
+        "access comes a moment later",
+        late=1,
+        allows=("flows.remedy-opens: access that comes a moment later",),
+        only=("flows.remedy", "flows.refused-a", "flows.success"),
+    ),
+    effect(
+        "access ends a moment later",
+        late=1,
+        edit=tops_up(100),
+        allows=("flows.refused-after-undo: access that ends a moment later",),
+        only=("flows.remedy", "flows.refused-a"),
+    ),
+    effect("it takes more than one call's worth", edit=tops_up(55)),
+    effect("its message differs each time", does=stuffed(lambda asked: {"message": f"Not enough, {asked.nth} times."})),
+    effect(
+        "its decline has no category",
+        does=hides("category"),
+        at=("charges",),
+        allows=("flows.client-action: a decline of no category",),
+        **_HINT,
+    ),
+    effect(
+        "its refusal names the action itself",
+        does=stuffed(lambda _: {"client_action": "prompt_user"}),
+        edit=_TOLD,
+        allows=("flows.client-action: an action that the refusal names itself",),
+        **_HINT,
+    ),
+    effect(
+        "its quota says to ask again",
+        does=_refuses(402, X_Should_Retry="true"),
+        at=("lookup",),
+        allows=("flows.retry-hints-agree: a quota that resets, and says to ask again",),
+        **_HINT,
+    ),
+    effect(
+        "its soft decline says to ask again",
+        does=_refuses(402, X_Should_Retry="true"),
+        at=("charges",),
+        allows=("flows.retry-hints-agree: a decline that passes, and says to ask again",),
+        **_HINT,
+    ),
+    effect(
+        "its quota is a 429",
+        does=_refuses(429),
+        edit=_429,
+        at=("lookup",),
+        allows=("flows.no-retry-of-429: a 429 of a quota that resets",),
+        **_HINT,
+    ),
+    effect(
+        "its balance is a 429 that says not to ask again",
+        does=_refuses(429, X_Should_Retry="false"),
+        edit=_429,
+        **_HINT,
+    ),
+)
+
+_OF_AN_ACCOUNT = ("success-debits-once", "success-debits-price", "parallel-serves-no-more", "parallel-takes-all")
+_STATES = ("refusal-states-balance", "success-states-balance")
+
+UNPROVEN: tuple[Effect, ...] = (
+    effect("its probe is of a moment ago", lags=1, untestable=(*_OF_AN_ACCOUNT, "success-states-balance")),
+    effect(
+        "others take from its account",
+        drifts=1,
+        edit=tops_up(100),
+        untestable=(*_OF_AN_ACCOUNT, *_STATES, "refusal-has-no-effect"),
+    ),
+    effect(
+        "its probe reads nothing",
+        edit=observes(pointer="/none"),
+        untestable=(*_OF_AN_ACCOUNT, *_STATES, "refusal-has-no-effect"),
+    ),
+    effect("its probe counts something else", edit=observes(unit="stamps"), untestable=(*_OF_AN_ACCOUNT, *_STATES)),
+    effect(
+        "its probe is of somebody else",
+        edit=observes(identity="funded"),
+        untestable=(*_OF_AN_ACCOUNT, *_STATES, "refusal-has-no-effect"),
+    ),
+    effect(
+        "there is no probe",
+        edit=lambda written: written.pop("observe"),
+        untestable=(*_OF_AN_ACCOUNT, *_STATES, "refusal-has-no-effect"),
+    ),
+    effect(
+        "its flow cannot be undone",
+        edit=flow(undo=None),
+        untestable=(
+            "refused-after-undo",
+            "refused-again-alike",
+            "parallel-serves-no-more",
+            "parallel-takes-all",
+            "refusal-has-no-effect",
+        ),
+    ),
+    effect("its flow leaves too little", edit=tops_up(5), untestable=("remedy-opens",), only=("flows.remedy",)),
+    effect(
+        "its flow leaves more than a crowd takes",
+        edit=tops_up(900),
+        untestable=("parallel-serves-no-more", "parallel-takes-all"),
+    ),
+    effect(
+        "its first calls are free",
+        free=2,
+        untestable=("remedy-opens",),
+        only=("flows.remedy",),
+    ),
+    effect(
+        "nothing says what a success costs",
+        does=then(hides("required", "shortfall"), lacks("x-credits-required")),
+        untestable=("parallel-serves-no-more", "parallel-takes-all"),
+    ),
+    effect(
+        "others took from its account once, while it was served",
+        robbed=5,
+        edit=tops_up(55),
+        only=("flows.success-debits-",),
+        untestable=("success-debits-once", "success-debits-price"),
+    ),
+    effect(
+        "others took from its account once, while it refused",
+        robbed=6,
+        only=("flows.refusal-has-no-effect",),
+        untestable=("refusal-has-no-effect",),
+    ),
+    effect(
+        "its undo takes back a part",
+        keeps=20,
+        edit=tops_up(55),
+        only=("flows.refused-after",),
+        untestable=("refused-after-undo",),
+    ),
+    effect(
+        "its probe counts in cents",
+        does=_credits(lambda held: held * 100),
+        untestable=(*_OF_AN_ACCOUNT, "refusal-states-balance", "success-states-balance"),
+    ),
+)
