@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ __all__ = [
     "sandbox",
     "session",
     "started",
+    "under_way",
 ]
 
 CLAIMS = '[claims]\nclasses = ["http", "browser", "x402/offer"]\n'
@@ -164,16 +165,32 @@ def session(
 
     Fails when it takes longer than ``within`` seconds.
     """
+    return under_way(folder, *args, text=text, python=python, lean=lean, env=env)(within)
+
+
+def under_way(
+    folder: Path,
+    *args: str,
+    text: str,
+    python: Sequence[str] = (),
+    lean: bool = True,
+    env: Mapping[str, str] | None = None,
+) -> Callable[[float], Ran]:
+    """Begins such a run; gives what waits for its end, as many seconds as it is told."""
     asked = _ready(folder, text)
     began = time.monotonic()
     child = started(folder, *asked, *args, python=python, lean=lean, env=env)
-    try:
-        out, _ = child.communicate(timeout=within)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        out, _ = child.communicate()
-        raise AssertionError(f"the run takes longer than {within:g} s:\n{out}") from None
-    return Ran(code=child.returncode, out=out, report=_report(folder), took=time.monotonic() - began)
+
+    def ended(within: float) -> Ran:
+        try:
+            out, _ = child.communicate(timeout=within)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            out, _ = child.communicate()
+            raise AssertionError(f"the run takes longer than {within:g} s:\n{out}") from None
+        return Ran(code=child.returncode, out=out, report=_report(folder), took=time.monotonic() - began)
+
+    return ended
 
 
 def nested(folder: Path, *args: str, text: str = "", env: Mapping[str, str] | None = None) -> Ran:

@@ -35,6 +35,8 @@ _SEAMS = (
     *("again", "eager", "lazy", "serial", "waits", "patience", "beside", "cuts", "left", "cancels", "queues"),
 )
 """Members of Shop that make it another one."""
+_BETWEEN = ("asks", "hears", "again", "eager", "lazy", "waits", "streams", "verifies")
+"""Those that stand between its till and the facilitator."""
 
 
 def _twin(path: str, flow: str) -> Good:
@@ -169,8 +171,8 @@ class Shop:
     """Seconds that it gives one call to the facilitator."""
     patience: float | None = None
     """Seconds after which its till gives a call up."""
-    build: Callable[[float], Any] = lambda _: None
-    """The till, by its patience."""
+    build: Callable[[float, bool], Any] = lambda *_: None
+    """The till, by its patience, and by whether it asks the facilitator itself."""
     verifies: bool | None = None
     """Asks for a verification before each settlement, too; its no is a no."""
     beside: Beside | None = None
@@ -182,8 +184,6 @@ class Shop:
     queues: bool | None = None
     """It takes the requests with one payment one after another."""
     trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
-    settled: list[dict[str, Any]] = field(default_factory=list)
-    """The receipts that the facilitator gave, in their order."""
     settling: dict[str, asyncio.Event] = field(default_factory=dict)
     """By nonce, of the payments whose content is sent early: that a settlement began."""
     _early: dict[str, Told] = field(default_factory=dict)
@@ -196,8 +196,7 @@ class Shop:
         for name in _SEAMS:
             setattr(self, name, flaws.pop(name, None))
         assert not flaws, flaws
-        self.inner = self.build(self.patience or _PATIENCE)
-        self.settled.clear()
+        self.inner = self.build(self.patience or _PATIENCE, not any(getattr(self, name) for name in _BETWEEN))
         self._early.clear()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
@@ -313,8 +312,6 @@ class Shop:
             told.document = {"success": False, "errorReason": told.document.get("invalidReason")}
             told = None if valid else told
         told = told or await self._told(kind, asked)
-        if kind == "settle" and isinstance(told.document, dict):
-            self.settled.append(told.document)
         status = 503 if told.failed else told.status
         text = json.dumps(told.document).encode() if told.document is not None else b"no JSON"
         fields = [(b"content-type", b"application/json"), (b"content-length", str(len(text)).encode())]
@@ -435,10 +432,11 @@ def shop() -> Iterator[tuple[Shop, str, facilitator.Running]]:
     """A shop without a flaw on a free port, its base URL, and its scripted facilitator."""
     with facilitator.start() as running, listening() as (bound, here):
 
-        def build(patience: float) -> Any:
-            return app(here, f"{here}{_FORWARD}", patience=patience, goods=(*GOODS, *TWINS))
+        def build(patience: float, direct: bool) -> Any:
+            asked = running.url if direct else f"{here}{_FORWARD}"
+            return app(here, asked, patience=patience, goods=(*GOODS, *TWINS))
 
-        built = Shop(inner=build(_PATIENCE), upstream=running.url, build=build)
+        built = Shop(inner=build(_PATIENCE, True), upstream=running.url, build=build)
         config = uvicorn.Config(built, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)

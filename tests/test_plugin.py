@@ -170,8 +170,9 @@ def test_workers_come_to_the_same(tmp_path: Path, here: str) -> None:
 def test_workers_share_what_we_started(tmp_path: Path) -> None:
     """One server and one facilitator for all of them, and no worker moves the witness under the eye of another."""
     pytest.importorskip("xdist")
-    args = ("-p", "xdist", "-n2", "--conformance-profile=sandbox", "--conformance-report=report.json")
-    ran = session(tmp_path, *args, within=300)
+    claims = '[claims]\nclasses = ["x402/guard", "x402/settlement", "x402/order", "x402/durable"]\n'
+    text = paid_profile(claims=claims, target="restart = true\nreplicas = 2\n")
+    ran = session(tmp_path, "-p", "xdist", "-n2", text=text, within=300)
     assert (ran.code, ran.verdict) == (0, "conformant"), ran.out
     # A requirement on what a target does when it starts, or remembers then, has instances of its own.
     apart = ("*/start ", "*/instances, ")
