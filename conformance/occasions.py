@@ -53,18 +53,18 @@ def hanging(probe: Probe) -> None:
     another reason.
     """
     names = ("verify/hang", "verify/drip", "settle/hang", "settle/stall", "settle/drip", "settle/settled-then-hangs")
+    orders: dict[str, Order] = {}
     for version in versions(probe):
         control = probe.pay(label(version, "hanging", GOOD), Order(version=version))
-        if control.failure and control.failure.kind == "unpayable":
-            continue
-        orders = {label(version, "hanging", name): Order(version=version, faults=(name,)) for name in names}
-        probe.pay_together(orders)
-        late = [here for here in orders if (failed := probe.kept[here].failure) and failed.kind == "timeout"]
-        _until_asked(probe, late)
-        for here in late[:1]:
-            probe.pay(here, orders[here])
-        for here in late[1:]:
-            if probe.kept[late[0]].response:
+        if control.failure is None or control.failure.kind != "unpayable":
+            orders |= {label(version, "hanging", name): Order(version=version, faults=(name,)) for name in names}
+    probe.pay_together(orders)
+    late = [here for here in orders if (failed := probe.kept[here].failure) and failed.kind == "timeout"]
+    _until_asked(probe, late)
+    for version in versions(probe):
+        first, *others = [here for here in late if orders[here].version == version] or [""]
+        if first and probe.pay(first, orders[first]).response:
+            for here in others:
                 del probe.kept[here]
 
 
