@@ -170,7 +170,7 @@ def judged_flows(server: Server, entry: Effect, *, claims: Sequence[str] = ("flo
     def both(written: dict[str, Any]) -> None:
         written["endpoint"] = [one for one in whole["endpoint"] if one["name"] in entry.at]
         written["observe"] = whole["observe"]
-        written["limits"] = {"rounds": 2}
+        written["limits"] = {"rounds": 3}
         written["flow"] = [one | {"endpoint": entry.at[0]} for one in whole["flow"]]
         for rule in written["answer"]:
             del rule["schema"]

@@ -52,7 +52,7 @@ def written(document: dict[str, Any]) -> None:
     ]
     document["identity"] = {name: {"headers": {"X-Account": name}} for name in ("ada", "bob", "cyd")}
     document["idempotency"] = {"convention": "stripe"}
-    document["limits"] = {"rounds": 1, "volley": 4, "max_examples": 2}
+    document["limits"] = {"rounds": 3, "volley": 10, "max_examples": 25}
 
 
 def run_of(entry: Keyed, server: Server) -> Judged:
