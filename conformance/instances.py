@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -61,36 +62,41 @@ def started_anew(probe: Probe) -> None:
     offers: dict[str, Exchange] = {}
     with _instance(probe, HEALTHY) as (instance, why):
         if instance is None:
-            _note(probe, HEALTHY, why)
+            probe.kept |= _without(probe, HEALTHY, why)
             return
         for endpoint in endpoints:
-            _ask(probe, instance.at(endpoint), HEALTHY, Order(version=0), {})
+            probe.kept |= _asked(instance.at(endpoint), HEALTHY, Order(version=0), {})
             offers[endpoint.name] = probe.kept[unpaid_at(HEALTHY, endpoint)]
         instance.purse.unlist()
         for endpoint in endpoints:
-            _ask(probe, instance.at(endpoint), CHANGED, _FORGED, offers)
-    for name in STARTS:
+            probe.kept |= _asked(instance.at(endpoint), CHANGED, _FORGED, offers)
+
+    def started(name: str) -> dict[str, Exchange]:
         with _instance(probe, name) as (instance, why):
             if instance is None:
-                _note(probe, name, why)
-                continue
-            for endpoint in endpoints:
-                _ask(probe, instance.at(endpoint), name, _FORGED, offers)
+                return _without(probe, name, why)
+            had = [_asked(instance.at(endpoint), name, _FORGED, offers) for endpoint in endpoints]
+            return {here: exchange for some in had for here, exchange in some.items()}
+
+    # While one starts another one is asked.
+    with ThreadPoolExecutor(2) as pool:
+        for had in pool.map(started, STARTS):
+            probe.kept |= had
 
 
 _FORGED = Order(version=0, recipe="signer-other")
 
 
-def _ask(probe: Probe, other: Probe, name: str, order: Order, offers: Mapping[str, Exchange]) -> None:
+def _asked(other: Probe, name: str, order: Order, offers: Mapping[str, Exchange]) -> dict[str, Exchange]:
     """Asks without payment and pays in each version: for what is offered, or else for what ``offers`` say it was."""
     endpoint = other.endpoint
     assert endpoint is not None  # noqa: S101 - made for an endpoint
     other.gather(unpaid)
     refusal = other.kept["unpaid"]
-    probe.kept[unpaid_at(name, endpoint)] = refusal
+    had = {unpaid_at(name, endpoint): refusal}
     well = offers.get(endpoint.name, refusal).response
     if refusal.response is None or well is None:
-        return
+        return had
     for version in spoken(endpoint.versions, well):
         made = other.pay("paid", replace(order, version=version))
         if _unpayable(made) and endpoint.name in offers:
@@ -98,17 +104,18 @@ def _ask(probe: Probe, other: Probe, name: str, order: Order, offers: Mapping[st
             other.kept["unpaid"] = offers[endpoint.name]
             made = other.pay("paid", replace(order, version=version))
         if not _unpayable(made):
-            probe.kept[paid_at(name, version, endpoint)] = made
+            had[paid_at(name, version, endpoint)] = made
+    return had
 
 
 def _unpayable(exchange: Exchange) -> bool:
     return exchange.failure is not None and exchange.failure.kind == "unpayable"
 
 
-def _note(probe: Probe, name: str, why: str) -> None:
-    probe.kept[f"start {name}"] = Exchange(
-        request=request_to(probe.profile, probe.endpoint), failure=Failure(kind="refused", detail=why)
-    )
+def _without(probe: Probe, name: str, why: str) -> dict[str, Exchange]:
+    """What is kept of an instance that did not start."""
+    request = request_to(probe.profile, probe.endpoint)
+    return {f"start {name}": Exchange(request=request, failure=Failure(kind="refused", detail=why))}
 
 
 @contextmanager

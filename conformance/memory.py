@@ -1,7 +1,7 @@
 """Payments that come again where a server may have forgotten them: after a restart, at a replica, past their time."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from conformance import facilitator
 from conformance.attempts import GOOD, label, versions
+from conformance.course import counters, performed, stocked
 from conformance.exchange import Exchange, Failure, Request
 from conformance.instances import Instance, begun, scratch
 from conformance.probe import Probe, request_to
@@ -18,6 +19,7 @@ from conformance.protocols import x402
 from conformance.purse import Made, Order, Unpayable
 
 __all__ = [
+    "AGAIN",
     "AT_ONCE",
     "BEGUN",
     "CONTROL",
@@ -33,7 +35,9 @@ __all__ = [
     "expiring",
     "inside",
     "paid_endpoints",
+    "performed_again",
     "remembered",
+    "reopened",
     "unaided",
 ]
 
@@ -49,6 +53,8 @@ AT_ONCE = "at once"
 LATER = ("same bytes", "nonce-upper")
 """How a payment comes again, the second time as a twin."""
 RACED = ("first use at one", "first use at the other")
+AGAIN = "again"
+"""The instance that was started anew, and how what is had there is called."""
 BEGUN = "instances begin"
 """Kept where an instance did not start."""
 
@@ -92,10 +98,11 @@ def remembered(probe: Probe) -> None:
         return
     how = probe.profile.target.start
     names = ("first", "second")[: how.replicas if how else 1]
-    with facilitator.start() as own, scratch(probe) as folder, ExitStack() as stack:
+    with ExitStack() as stack:
+        own, folder = stack.enter_context(facilitator.start()), stack.enter_context(scratch(probe))
         pool = stack.enter_context(ThreadPoolExecutor(len(names)))
         starting = [pool.submit(begun, probe, name, own=own, folder=folder) for name in names]
-        # Whatever happens here, none of them outlives it; the first does not even live as long.
+        # Whatever happens here, none of them outlives it; they do not even live as long.
         lives = [stack.enter_context(ExitStack()) for _ in names]
         for life, turn in zip(lives, starting, strict=True):
             life.callback(_stop, turn)
@@ -104,10 +111,12 @@ def remembered(probe: Probe) -> None:
             shops = _ready(_opened(first))
             for second in others:
                 _at_replica(probe, shops, second)
+            first.probe.gather(stocked)
             # Right before the end: a memory that is written down now and then may not know of them yet.
             for shop, version in _sold(shops):
                 _pay(shop, version, RESTART)
-            lives[0].close()
+            for life in lives:
+                life.close()
             again = _anew(probe, first, own, folder)
         except ProfileError as error:
             failure = Failure(kind="refused", detail=probe.purse.redactor.text(str(error)))
@@ -115,6 +124,34 @@ def remembered(probe: Probe) -> None:
             return
         stack.callback(again.stop)
         _after_restart(probe, shops, again)
+        again.probe.kept |= {here: first.probe.kept[here] for here in first.probe.made}
+        again.probe.made |= first.probe.made
+        again.probe.purse.told |= first.probe.purse.told
+        probe.others[AGAIN] = again.probe
+        probe.until_end.callback(stack.pop_all().close)
+
+
+def reopened(probe: Probe) -> None:
+    """What is sold by the instance that was started anew, which is where programs are carried out after a restart."""
+    # Payments that are to expire are made first: they do so while instances start.
+    probe.gather(expiring)
+    probe.gather(remembered)
+    if again := probe.others.get(AGAIN):
+        _note(probe, again, again.gather(counters))
+    elif BEGUN in probe.kept:
+        probe.kept[f"{AGAIN}: {BEGUN}"] = probe.kept[BEGUN]
+
+
+def performed_again(probe: Probe, program: str) -> None:
+    """Carries out ``program`` at the instance that was started anew."""
+    if again := probe.others.get(AGAIN):
+        before = set(again.kept)
+        performed(again, program)
+        _note(probe, again, [here for here in again.kept if here not in before])
+
+
+def _note(probe: Probe, again: Probe, labels: Iterable[str]) -> None:
+    probe.kept |= {f"{AGAIN}: {here}": again.kept[here] for here in labels}
 
 
 def expiring(probe: Probe) -> None:
@@ -144,7 +181,7 @@ def expired(probe: Probe) -> None:
         for group in (EXPIRY, unaided(EXPIRY))
         if (here := label(version, group, GOOD)) in shop.made and not _refused(shop.kept[here])
     ]
-    over = max((_ends(made) for *_, made in served), default=0) + _OVER
+    over = max((made.payment.ends for *_, made in served), default=0) + _OVER
     time.sleep(min(max(over - time.time(), 0), max(_HOLDS) + _OVER))
     for shop, version, group, made in served:
         _replay(shop, version, group, made)
@@ -165,13 +202,6 @@ def _keep(probe: Probe, place: str, shop: Probe) -> None:
     assert shop.endpoint is not None  # noqa: S101 - made for an endpoint
     probe.kept |= {inside(place, shop.endpoint, here): exchange for here, exchange in shop.kept.items()}
     probe.made |= {inside(place, shop.endpoint, here): made for here, made in shop.made.items()}
-
-
-def _ends(made: Made) -> int:
-    """When a payment ends, in Unix seconds."""
-    payload = made.payment.document["payload"]
-    signed = payload.get("authorization", {}).get("validBefore") or payload["permit2Authorization"]["deadline"]
-    return int(signed)
 
 
 def _refused(exchange: Exchange) -> bool:

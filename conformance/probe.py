@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypedDict, Unpack
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -70,6 +71,10 @@ class Probe:
     kept: dict[str, Exchange] = field(default_factory=dict)
     made: dict[str, Made] = field(default_factory=dict)
     """By the label of the exchange in which ``pay`` sent it, so that it can be sent again."""
+    others: dict[str, "Probe"] = field(default_factory=dict)
+    """Of further instances of the target that run until the end, by name."""
+    until_end: ExitStack = field(default_factory=ExitStack)
+    """What is closed when the run ends."""
     _gathered: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def at(self, endpoint: Endpoint) -> "Probe":

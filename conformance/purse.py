@@ -134,7 +134,7 @@ class Purse:
     standings: dict[str, Standing] = field(default_factory=dict)
     """What payments have shown of endpoints, by their names."""
     _minted: int = 0
-    _told: dict[str, int] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)
     """How many calls of the facilitator were told of each payer."""
     _alone: bool = False
 
@@ -214,13 +214,13 @@ class Purse:
 
     def followed_on(self, made: Made) -> Paid:
         """What is known of ``made`` beyond what was known when it was last asked for."""
-        return self._followed(made, self._told.get(made.note.payer, 0))
+        return self._followed(made, self.told.get(made.note.payer, 0))
 
     def _followed(self, made: Made, after: int) -> Paid:
         if self._control is None:
             return made.note
         calls = self._control.calls(made.note.payer)
-        self._told[made.note.payer] = len(calls)
+        self.told[made.note.payer] = len(calls)
         return replace(made.note, calls=tuple(self._call(call) for call in calls[after:]))
 
     def rewritten(self, made: Made, twins: tuple[str, ...], *, offer: x402.Offer | None = None) -> Made:

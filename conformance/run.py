@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -251,16 +252,30 @@ class Run:
     """Which process this is, so that exchanges of two workers are told apart."""
     _probes: dict[str, Probe] = field(default_factory=dict)
     _checks: dict[str, Check] = field(default_factory=dict)
+    _until_end: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
         self._checks = {check.requirement: check for found in checks.load().values() for check in found}
+
+    def close(self) -> None:
+        """Ends what was begun for the sake of rows, and every connection."""
+        self._until_end.close()
+        self.wire.close()
+        self.purse.close()
 
     def judge(self, row: Row) -> Result:
         """Asks what the row needs and decides it."""
         started = time.monotonic()
         endpoint = next((e for e in self.profile.endpoints if e.name == row.endpoint), None)
         probe = self._probes.setdefault(
-            row.endpoint, Probe(profile=self.profile, wire=self.wire, purse=self.purse, endpoint=endpoint)
+            row.endpoint,
+            Probe(
+                profile=self.profile,
+                wire=self.wire,
+                purse=self.purse,
+                endpoint=endpoint,
+                until_end=self._until_end,
+            ),
         )
         check = self._checks[row.requirement.id]
         shown: list[Evidence] = []

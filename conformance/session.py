@@ -205,8 +205,7 @@ class Session:
         """Stops what was started, and says the last word."""
         try:
             if self._run:
-                self._run.wire.close()
-                self._run.purse.close()
+                self._run.close()
             if self._process:
                 self._process.stop()
             if self._facilitator:

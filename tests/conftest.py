@@ -1,21 +1,13 @@
-"""What begins with the session: the tables of shops take minutes of waiting, which other tests can use."""
-
-from collections.abc import Iterator
+"""How tests are dealt out to several workers: what shares a server stays together, and the tables of shops do not."""
 
 import pytest
-from shops import ahead
+
+_SPREAD = frozenset({"test_paid_faults.py", "test_program.py"})
+"""Modules of which each test takes seconds, and the shop that they share none."""
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts last what is judged meanwhile, in whatever order the others are."""
-    items.sort(key=lambda item: item.path.name == "test_paid_faults.py")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def judgement(request: pytest.FixtureRequest) -> Iterator[object]:
-    """What waits for the judgement of an entry, of all that this session asks for; begun before the first test."""
-    chosen = [item for item in request.session.items if item.path.name == "test_paid_faults.py"]
-    calls = [item.callspec for item in chosen if isinstance(item, pytest.Function) and hasattr(item, "callspec")]
-    with ahead(entry.name for call in calls for entry in call.params.values()) as ask:
-        yield ask
+    """Names the group that a worker takes as a whole."""
+    for item in items:
+        if item.path.name not in _SPREAD:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -1,14 +1,6 @@
-"""The tables of shops, judged by two processes ahead of the tests that ask: a run takes seconds, most of them waiting."""
+"""The tables of shops, and how an entry of one is judged."""
 
-import atexit
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import get_context
 
 from fault_guard import GUARD
 from fault_order import ORDER
@@ -18,12 +10,12 @@ from legal_guard import LEGAL_GUARD
 from legal_order import LEGAL_ORDER
 from legal_settlement import LEGAL_SETTLEMENT
 from paid_fault import PaidFault, PaidLegal
-from shop import Shop, shop
+from shop import Shop
 
 from conformance import catalogue, checks, facilitator
 from conformance.outcome import Outcome, Verdict
 
-__all__ = ["ASKED", "FAULTS", "LEGAL", "NOTED", "Judgement", "Row", "ahead", "summed"]
+__all__ = ["ASKED", "FAULTS", "LEGAL", "NOTED", "Judgement", "Row", "Server", "judged", "summed"]
 
 FAULTS: tuple[PaidFault, ...] = (*GUARD, *SETTLEMENT, *ORDER)
 LEGAL: tuple[PaidLegal, ...] = (*LEGAL_GUARD, *LEGAL_SETTLEMENT, *LEGAL_ORDER)
@@ -42,7 +34,7 @@ _AGAIN = {
 }
 """Those of them about a payment that comes again: a fifth of the time that a shop takes."""
 
-_SECONDS = 1500
+Server = tuple[Shop, str, facilitator.Running]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,20 +66,6 @@ class Judgement:
         return self.of(Outcome.VIOLATED, Outcome.UNMET) + noted
 
 
-Ask = Callable[[PaidFault | PaidLegal], Judgement]
-
-
-@contextmanager
-def ahead(names: Iterable[str]) -> Iterator[Ask]:
-    """Begins to judge the entries called ``names``; gives what waits for the judgement of one, 25 minutes at most."""
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        turns: dict[str, Future[Judgement]] = {name: pool.submit(_judged, name) for name in names}
-        try:
-            yield lambda entry: turns[entry.name].result(_SECONDS)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
 def summed(run: Judged) -> Judgement:
     """A run without its evidence."""
     return Judgement(
@@ -105,20 +83,8 @@ def summed(run: Judged) -> Judgement:
     )
 
 
-def _judged(name: str) -> Judgement:
-    entry = next(entry for entry in (*FAULTS, *LEGAL) if entry.name == name)
+def judged(server: Server, entry: PaidFault | PaidLegal) -> Judgement:
+    """What the requirements come to that an entry is about."""
     about = {*ASKED} if isinstance(entry, PaidLegal) else entry.red | entry.untestable
     asked = [id for id in ASKED if about & _AGAIN or id not in _AGAIN]
-    return summed(judged_paid(_own(), goods=entry.goods, only=asked, slow=entry.slow, edit=entry.edit, **entry.flaws))
-
-
-@cache
-def _own() -> tuple[Shop, str, facilitator.Running]:
-    """The shop of this process, open until it ends."""
-    # Whatever other test is under way comes first.
-    os.nice(10)
-    # A process that judges prints nothing: its lines would stand between those of the tests.
-    sys.stdout = sys.stderr
-    stack = ExitStack()
-    atexit.register(stack.close)
-    return stack.enter_context(shop())
+    return summed(judged_paid(server, goods=entry.goods, only=asked, slow=entry.slow, edit=entry.edit, **entry.flaws))

@@ -40,6 +40,7 @@ ROOMS = (
         "volleys",
         "retries",
         "programs",
+        "course",
         "identifiers",
         "instances",
         "memory",

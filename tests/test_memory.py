@@ -19,16 +19,18 @@ PAID = '[facilitator]\nmode = "scripted"\n'
 EXPIRY = ("replay-after-expiry", "replay-after-expiry-unaided")
 RESTART = ("replay-after-restart", "replay-after-restart-unaided")
 REPLICA = ("replay-on-replica", "replay-on-replica-unaided", "replica-race", "replica-race-unaided")
-EVERY = (*RESTART, *REPLICA, *EXPIRY)
+ORDER = "any-order"
+EVERY = (*RESTART, *REPLICA, *EXPIRY, ORDER)
 
 FAULTS = {
     "memory": {"replay-after-restart-unaided", "replay-on-replica-unaided", "replica-race-unaided"},
-    "memory+believes": {*RESTART, *REPLICA},
+    "memory+believes": {*RESTART, *REPLICA, ORDER},
     "own-file": {"replay-on-replica-unaided", "replica-race-unaided"},
     "file+looks-first": {"replica-race-unaided"},
     "file+looks-first+believes": {"replica-race", "replica-race-unaided"},
     "file+evicts": {"replay-after-expiry-unaided"},
-    "file+evicts+believes": {*EXPIRY},
+    "file+evicts+believes": {*EXPIRY, ORDER},
+    "file+believes+owes+forever": {ORDER},
     # x402 is not the first: see the rustchain bounty in the catalogue.
     "lifetime": {"replay-after-expiry-unaided"},
 }
@@ -38,6 +40,10 @@ LEGAL = {
     "file": {"replay-after-expiry-unaided: a memory without end"},
     "file+evicts+checks-validity": {
         "replay-after-expiry-unaided: a memory that ends with the validity, beside a look at the validity"
+    },
+    "file+believes+owes": {
+        f"{ORDER}: content once for a payment whose settlement was lost before a restart",
+        f"{ORDER}: a payment that was refused or pending before a restart, taken after it or refused for good",
     },
     "file+conflict+starting": {
         "replay-after-restart: 400, 402 or 409",
@@ -50,11 +56,16 @@ LEGAL = {
 BESIDE = {"file+alone": {*REPLICA}, "file+long": {*EXPIRY}}
 """What is inapplicable to it."""
 ASKED = {
-    habit: EXPIRY if habit == "lifetime" else EVERY if red & {*EXPIRY} else (*RESTART, *REPLICA)
-    for habit, red in FAULTS.items()
-} | {
-    habit: EVERY if habit in {"file", "file+evicts+checks-validity"} else EXPIRY if "long" in habit else EVERY[:-2]
-    for habit in LEGAL
+    **dict.fromkeys((*FAULTS, *LEGAL), (*RESTART, *REPLICA)),
+    "memory+believes": (*RESTART, *REPLICA, ORDER),
+    "file+evicts": EXPIRY,
+    "file+evicts+believes": EVERY,
+    "file+believes+owes+forever": (*RESTART, ORDER),
+    "lifetime": EXPIRY,
+    "file": EVERY,
+    "file+evicts+checks-validity": EVERY,
+    "file+believes+owes": (*RESTART, ORDER),
+    "file+long": (*EXPIRY, ORDER),
 }
 """What can show the fault, and what must not; to wait for an expiry takes time."""
 
@@ -90,7 +101,7 @@ def ran(
     wanted = [habit for habit in ASKED if any(name.endswith(f"[{habit}]") for name in own)]
     folders = {habit: tmp_path_factory.mktemp("ran") for habit in wanted}
     waiting: dict[str, Callable[[float], Ran]] = {}
-    left = [habit for habit in wanted if {*ASKED[habit]} & {*EXPIRY}]
+    left = [habit for habit in wanted if {*ASKED[habit]} & {*EXPIRY, ORDER}]
 
     def begin(habit: str) -> None:
         left.remove(habit)

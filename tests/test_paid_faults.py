@@ -1,12 +1,13 @@
 """Each shop of the tables turns red what its entry says and nothing else; a correct one turns red nothing."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from judging import judged_paid
 from paid_fault import EVERY, PaidFault, PaidLegal
 from shop import shop
-from shops import ASKED, FAULTS, LEGAL, NOTED, Judgement, summed
+from shops import ASKED, FAULTS, LEGAL, NOTED, Server, judged, summed
 
 from conformance import catalogue, checks
 from conformance.catalogue import Level
@@ -17,14 +18,20 @@ from conformance.paid import NOTHING
 from conformance.run import decided
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with shop() as found:
+        yield found
+
+
 def a_name(entry: PaidFault | PaidLegal) -> str:
     return entry.name
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=a_name)
-def test_a_fault_turns_red_what_the_table_says_and_nothing_else(fault, judgement) -> None:
+def test_a_fault_turns_red_what_the_table_says_and_nothing_else(fault, server) -> None:
     """Exactly the listed requirements break, only where the fault acts, and nothing is an error."""
-    run: Judgement = judgement(fault)
+    run = judged(server, fault)
     red = [row for row in run.red() if row.requirement not in NOTED - fault.red]
     told = {f"{row.requirement} at {row.endpoint!r}: {row.finding}" for row in red}
     assert {row.requirement for row in red} == fault.red, told
@@ -36,9 +43,9 @@ def test_a_fault_turns_red_what_the_table_says_and_nothing_else(fault, judgement
 
 
 @pytest.mark.parametrize("legal", LEGAL, ids=a_name)
-def test_a_legal_variant_turns_red_nothing(legal, judgement) -> None:
+def test_a_legal_variant_turns_red_nothing(legal, server) -> None:
     """Every requirement holds or does not apply."""
-    run: Judgement = judgement(legal)
+    run = judged(server, legal)
     wrong = run.of(Outcome.VIOLATED, Outcome.UNMET, Outcome.ERROR, Outcome.UNTESTABLE)
     assert [f"{row.requirement} at {row.endpoint!r}: {row.outcome}: {row.finding}" for row in wrong] == []
     assert {row.requirement for row in run.red()} - NOTED == legal.notes

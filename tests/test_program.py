@@ -25,10 +25,22 @@ from settling import both, hears, served, upto
 from shop import Brought, Shop, Told, shop
 
 from conformance import catalogue, checks, facilitator, run
+from conformance.course import steps
 from conformance.evidence import Evidence
 from conformance.facilitator.authorization import Reason
 from conformance.outcome import Outcome
-from conformance.programs import FAULTS, KNOWN, programs, steps
+from conformance.programs import (
+    BEFORE,
+    FAULTS,
+    KNOWN,
+    KNOWN_AFTER,
+    STOCK,
+    Again,
+    Fresh,
+    parsed,
+    programs,
+    programs_after,
+)
 from conformance.report.document import to_json
 from conformance.report.review import review
 from conformance.report.terminal import summary
@@ -439,9 +451,33 @@ def test_a_place_that_serves_without_settling_is_left_to_its_own_row(server: Ser
 @hypothesis.given(programs())
 def test_a_program_is_bounded_and_begins_with_a_payment(program: str) -> None:
     """One to eight steps, and the first is one that later ones can speak of."""
-    first, *more = program.split("; ")
+    first, *more = map(parsed, program.split("; "))
     assert len(more) <= 7
-    assert first.partition(" ")[0] in {*FAULTS, "race"}
+    assert isinstance(first, Fresh)
+    assert first.verb in {*FAULTS, "race"}
+    assert not first.when
+
+
+@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.given(programs_after())
+def test_what_was_done_before_a_restart_comes_first(program: str) -> None:
+    """The first step is a payment of the stock, and none of the stock comes after one that is not."""
+    said = [parsed(step) for step in program.split("; ")]
+    assert len(said) <= 8
+    stock = [(step.verb, step.when) in STOCK for step in said if isinstance(step, Fresh) and step.when]
+    assert stock
+    assert all(stock)
+    assert all(isinstance(step, Fresh) and step.when for step in said[: len(stock)])
+
+
+def test_each_step_that_is_always_asked_after_a_restart_says_something() -> None:
+    """Whatever stands in the stock is asked for, and more than one way to use it again."""
+    said = [parsed(step) for program in KNOWN_AFTER for step in program.split("; ")]
+    made = {(step.verb, step.when) for step in said if isinstance(step, Fresh)}
+    assert made == {*STOCK, ("pay", "")} - {("refuse", BEFORE)}
+    assert {(bool(step.twin), bool(step.other), step.copies) for step in said if isinstance(step, Again)} > {
+        (True, True, 1)
+    }
 
 
 def test_a_program_shrinks_to_a_payment_and_what_matters() -> None:
@@ -450,4 +486,7 @@ def test_a_program_shrinks_to_a_payment_and_what_matters() -> None:
     few = hypothesis.settings(max_examples=500, derandomize=True, database=None)
     found = hypothesis.find(programs(), lambda program: bool(wanted.search(program)), settings=few)
     assert found == "lose a; replay 1"
+    wanted = re.compile("lose .( before the restart|, which expires); replay")
+    found = hypothesis.find(programs_after(), lambda program: bool(wanted.search(program)), settings=few)
+    assert found == "lose a before the restart; replay 1"
     assert len(KNOWN) == len(set(KNOWN))

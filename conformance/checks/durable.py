@@ -34,19 +34,19 @@ from conformance.memory import (
 )
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 
-__all__ = ["buys_nothing"]
+__all__ = ["begun", "buys_nothing"]
 
 
 # Payments that are to expire are made first: they do so while instances start.
 @check("x402.durable.replay-after-restart", expiring, remembered)
 def test_replay_after_restart(evidence: Evidence) -> None:
-    _begun(evidence)
+    begun(evidence)
     buys_nothing(evidence, RESTART)
 
 
 @check("x402.durable.replay-after-restart-unaided", expiring, remembered)
 def test_replay_after_restart_unaided(evidence: Evidence) -> None:
-    _begun(evidence)
+    begun(evidence)
     buys_nothing(evidence, unaided(RESTART))
 
 
@@ -86,20 +86,20 @@ _WHEN = {
 }
 
 
-def _begun(evidence: Evidence) -> None:
-    """Raises Untestable where an instance did not start."""
-    if (first := evidence.exchanges.get(BEGUN)) and first.failure:
+def begun(evidence: Evidence, here: str = BEGUN) -> None:
+    """Raises Untestable where an instance did not start, which the exchange ``here`` says."""
+    if (first := evidence.exchanges.get(here)) and first.failure:
         reason = f"another instance of the target does not start: {first.failure.detail}"
         raise Untestable(reason)
 
 
 def _two(evidence: Evidence) -> None:
-    """Raises Inapplicable where one instance runs at a time, and as ``_begun`` does."""
+    """Raises Inapplicable where one instance runs at a time, and as ``begun`` does."""
     how = evidence.profile.target.start
     if how is None or how.replicas == 1:
         reason = "the profile does not say that a second instance runs beside the first (target.start.replicas)"
         raise Inapplicable(reason)
-    _begun(evidence)
+    begun(evidence)
 
 
 def _of(group: str) -> str:

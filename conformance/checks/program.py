@@ -8,23 +8,16 @@ from conformance.checks import Drawn, check
 from conformance.checks.leak import marked
 from conformance.checks.opening import charges_nothing, doubt, good_payment, gratis, is_gratis, paid_for, served
 from conformance.checks.reuse import may_return
+from conformance.course import Step, counters, performed, sold_at, sold_once, steps, unpaid_at
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import spoken
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.paid import NOTHING, FacilitatorCall
 from conformance.profile import Endpoint
-from conformance.programs import (
-    KNOWN,
-    Step,
-    counters,
-    performed,
-    programs,
-    sold_at,
-    sold_once,
-    steps,
-    unpaid_at,
-)
+from conformance.programs import KNOWN, programs
+
+__all__ = ["in_order"]
 
 _GROUP = "program"
 _ASKED = "asked"
@@ -95,6 +88,11 @@ class _Had:
     drawn=Drawn(values=programs, examples=KNOWN, ask=performed, per=2),
 )
 def test_any_order(evidence: Evidence) -> None:
+    in_order(evidence)
+
+
+def in_order(evidence: Evidence) -> None:
+    """Holds where each step came to what the model of payments allows."""
     sound, doubts, nothing = _counters(evidence)
     payments: dict[str, _Payment] = {}
     story: list[_Had] = []

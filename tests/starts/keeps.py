@@ -115,10 +115,28 @@ def started_before(folder: Path, port: int) -> bool:
     return before
 
 
+class Owed:
+    """Payments that got no answer, by nonce, kept in a file: after a restart each is good for one, or for any number."""
+
+    def __init__(self, file: Path, *, forever: bool) -> None:
+        """Those that stand in the file were owed before the start."""
+        self._file, self._forever = file, forever
+        self.before = set(file.read_text("utf-8").split()) if file.exists() else set[str]()
+
+    def note(self, nonce: str, status: int) -> None:
+        """What came of a payment."""
+        if status == 200 and not self._forever:
+            self.before.discard(nonce)
+        if status >= 500:
+            with self._file.open("a", encoding="utf-8") as lines:
+                lines.write(f"{nonce}\n")
+
+
 def served(habits: set[str], port: int, folder: Path, facilitator: str) -> Callable[..., Awaitable[None]]:
     """The server. Its habits: see ``test_memory.py``."""
     here, claims, began = f"http://127.0.0.1:{port}", kept(habits, port, folder), time.monotonic()
     retired = started_before(folder, port) and "retires" in habits
+    owed = Owed(folder / "owed", forever="forever" in habits) if "owes" in habits else None
     inner = app(here, f"{here}{_BELIEVES[:-1]}" if "believes" in habits else facilitator, claims=claims)
 
     async def serve(scope: Scope, receive: Any, send: Send) -> None:
@@ -130,6 +148,8 @@ def served(habits: set[str], port: int, folder: Path, facilitator: str) -> Calla
             if message["type"] == "http.response.start":
                 if isinstance(claims, LooksFirst) and message["status"] == 200:
                     claims.write()
+                if owed and signed:
+                    owed.note(signed["nonce"].lower(), message["status"])
                 if "conflict" in habits and signed and message["status"] == 402:
                     message["status"] = 409
             await send(message)
@@ -139,6 +159,8 @@ def served(habits: set[str], port: int, folder: Path, facilitator: str) -> Calla
         if scope["path"] != "/health" and "starting" in habits and time.monotonic() - began < _STARTING:
             await told(send, 503)
             return
+        if owed and signed and signed["nonce"].lower() in owed.before:
+            claims.release(_claim(signed))
         if signed and left <= 0 and "evicts" in habits:
             claims.release(_claim(signed))
             if "checks-validity" in habits:

@@ -71,6 +71,12 @@ class Payment:
     payer: str
     """The address that pays, with its checksum."""
 
+    @property
+    def ends(self) -> int:
+        """When it ends, in Unix seconds."""
+        payload = self.document["payload"]
+        return int(payload.get("authorization", {}).get("validBefore") or payload["permit2Authorization"]["deadline"])
+
 
 def flow(way: Way) -> Flow:
     """The payment flow of a way: ``extra.paymentFlow``, or the default of its scheme and network.
