@@ -92,7 +92,8 @@ ESCAPES = (
 @given(secrets, st.data())
 def test_no_escape_hides_a_secret(secret: str, data: st.DataObject) -> None:
     """Whatever JSON, URLs and HTML let a server write for a character, one by one and mixed, is seen through."""
-    spelled = "".join(data.draw(st.sampled_from(ESCAPES))(c) for c in secret)
+    # Who escapes by backslashes escapes these, too: one that stands for itself makes something else of what follows.
+    spelled = "".join(data.draw(st.sampled_from(ESCAPES[1:] if c == "\\" else ESCAPES))(c) for c in secret)
     assert of(secret).text(f"<{spelled}>") == f"<{PLACE}>"
     assert of(secret).content(f"<{spelled}>".encode()) == f"<{PLACE}>".encode()
 
