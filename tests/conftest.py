@@ -6,6 +6,8 @@ _SPREAD = frozenset({"test_paid_faults.py", "test_program.py"})
 """Modules of which each test takes seconds, and the shop that they share none."""
 
 
+# Before pytest-xdist reads the names.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Names the group that a worker takes as a whole."""
     for item in items:

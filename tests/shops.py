@@ -84,7 +84,14 @@ def summed(run: Judged) -> Judgement:
 
 
 def judged(server: Server, entry: PaidFault | PaidLegal) -> Judgement:
-    """What the requirements come to that an entry is about."""
+    """What the requirements come to that an entry is about; once more where a busy machine left something open."""
+    run = _judged(server, entry)
+    known = entry.untestable if isinstance(entry, PaidFault) else frozenset()
+    left_open = {row.requirement for row in run.of(Outcome.UNTESTABLE) if not row.cause} - known
+    return _judged(server, entry) if left_open else run
+
+
+def _judged(server: Server, entry: PaidFault | PaidLegal) -> Judgement:
     about = {*ASKED} if isinstance(entry, PaidLegal) else entry.red | entry.untestable
     asked = [id for id in ASKED if about & _AGAIN or id not in _AGAIN]
     return summed(judged_paid(server, goods=entry.goods, only=asked, slow=entry.slow, edit=entry.edit, **entry.flaws))
