@@ -18,7 +18,7 @@ from conformance.profile import model
 from conformance.profile.structure import _preset
 from conformance.profile.words import Convention
 
-__all__ = ["catalogue_page", "pages", "profile_page"]
+__all__ = ["ROOT", "anchor", "pages"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILES = ROOT / "tests" / "data" / "profiles"
@@ -70,13 +70,13 @@ _MEANS = {
 
 def pages() -> dict[Path, str]:
     """Each page that is made, by where it lies."""
-    return {ROOT / "docs" / "profile.md": profile_page(), ROOT / "docs" / "catalogue.md": catalogue_page()}
+    return {ROOT / "docs" / "profile.md": _profile(), ROOT / "docs" / "catalogue.md": _catalogue()}
 
 
 # The profile.
 
 
-def profile_page() -> str:
+def _profile() -> str:
     """Every key of a profile, table by table, in the order of the schema."""
     whole = schema.named("profile")
     examples = [tomllib.loads((PROFILES / f"{name}.toml").read_text("utf-8")) for name in ("full", "common")]
@@ -240,7 +240,7 @@ def _toml(value: Any) -> str:
 # The catalogue.
 
 
-def catalogue_page() -> str:
+def _catalogue() -> str:
     """Every requirement, by class, and what is left out with its reason."""
     (edition,) = catalogue.editions().values()
     known = catalogue.load().requirements
@@ -249,7 +249,7 @@ def catalogue_page() -> str:
     levels = Counter(requirement.level for own in judged.values() for requirement in own)
     counts = ", ".join(f"{levels[level]} {level}" for level in catalogue.Level)
     floors = ", ".join(f"`{name}` {least}" for name, least in edition.floors.items())
-    index = "".join(f"| [`{cls}`](#{_anchor(cls)}) | {len(own) or 'no checks yet'} |\n" for cls, own in judged.items())
+    index = "".join(f"| [`{cls}`](#{anchor(cls)}) | {len(own) or 'no checks yet'} |\n" for cls, own in judged.items())
     head = (
         f"{_MADE}# What is judged\n\n{sum(levels.values())} requirements of edition {edition.name}: {counts}. How strongly "
         "a thing is demanded is said by the level of its source: a MUST that does not hold is a violation, a SHOULD is "
@@ -279,7 +279,7 @@ def _requirement(requirement: Requirement) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _anchor(heading: str) -> str:
+def anchor(heading: str) -> str:
     """What a heading is called in a link, as GitHub makes it."""
     return re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-")
 
