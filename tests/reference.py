@@ -167,7 +167,7 @@ def _table(place: str, one: Mapping[str, Any], shape: str, examples: list[dict[s
     heading = f"[[{place}]]" if several else f"[{place}]"
     title = "" if not place else f"\n## `{place if shape else heading}`\n\n{_cell(one['title'])}.\n"
     title += f"\n{found['$comment']}\n" if "$comment" in found else ""
-    places = _SHAPES[shape] if shape else (place,)
+    places = _SHAPES.get(shape, (place,))
     rows = [_row(places, key, value, found, examples) for key, value in found["properties"].items()]
     return "\n".join(
         [title, "| key | what it is | expected | default | example |", "| --- | --- | --- | --- | --- |", *rows, ""]
