@@ -112,9 +112,9 @@ def test_the_links_of_the_documents_lead_somewhere():
     """Every relative link in a document is a file of the project."""
     wrong = [
         f"{path.name}: {link}"
-        for path in ROOT.glob("*.md")
+        for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8"))
-        if not (ROOT / link).exists()
+        if not (path.parent / link).exists()
     ]
     assert not wrong
 
