@@ -15,9 +15,10 @@ from fault_flows import UNPROVEN as UNPROVEN_FLOWS
 from judging import Judged
 from serving import Answer, Asked
 
-from conformance import catalogue, flows, teller
+from conformance import catalogue, checks, flows, run, teller
 from conformance.balances import Book, Came, Deed, Terms
 from conformance.dealings import KNOWN, dealings, parsed
+from conformance.evidence import Evidence
 from conformance.outcome import Outcome
 from conformance.profile import Price
 from conformance.report.document import to_json
@@ -108,7 +109,7 @@ def _own(asked: Asked) -> str:
 
 def _charges_replays(ledger: Dealer) -> Callable[[Asked, Answer], None]:
     def change(asked: Asked, answer: Answer) -> None:
-        if _own(asked) and answer.status == 200 and answer.headers.get("idempotent-replayed"):
+        if _own(asked) and answer.status == 200 and answer.get("idempotent-replayed"):
             ledger.give(-10)
 
     return change
@@ -149,7 +150,7 @@ def _keeps_refusals(ledger: Dealer) -> Callable[[Asked, Answer], None]:
         if answer.status == 402:
             kept[key] = answer.body
         elif key in kept:
-            if not answer.headers.get("idempotent-replayed"):
+            if not answer.get("idempotent-replayed"):
                 ledger.give(10)
             answer.status, answer.body = 402, kept[key]
 
@@ -164,7 +165,7 @@ def _forgets_keys(ledger: Dealer) -> Callable[[Asked, Answer], None]:
         if asked.path == "/test/reset":
             served.clear()
         elif (key := _own(asked)) and answer.status == 200:
-            if key not in served and answer.headers.get("idempotent-replayed"):
+            if key not in served and answer.get("idempotent-replayed"):
                 if Ledger.balance(ledger, _WHO) < 10:
                     answer.become(409)
                     return
@@ -183,7 +184,9 @@ FAULTS: tuple[Kind, ...] = (
     ),
     kind("it charges twice under a key that was refused once", "takes 20", keyed=_charges_twice_after_refusal),
     kind("it counts a top-up twice after a refusal", "it adds 20", after=_once("refused", "added", give=10)),
-    kind("it counts a top-up twice once a stranger was refused", "it adds 20", after=_once("stranger", "added", give=10)),
+    kind(
+        "it counts a top-up twice once a stranger was refused", "it adds 20", after=_once("stranger", "added", give=10)
+    ),
     kind("it loses a top-up after a refusal", "it adds 0", after=_once("refused", "refused", "added", give=-10)),
     kind("its crowd is served twice and charged once", "2 served, and 10 is taken", stutter=0.05, forgets=True),
     kind("its refusal gives back what the last call took", "adds 10", after=_once("served", "refused", give=10)),
@@ -235,22 +238,27 @@ LEGAL: tuple[Kind, ...] = (
     kind("it forgets keys when all is taken back", keyed=_forgets_keys, allows=(_FORGOTTEN,)),
     kind("nobody knows of keys", edit=_no_keys),
     kind("something is left when all is taken back", keeps=4),
+    *(Kind(entry=replace(entry, only=(ORDER,))) for entry in UNPROVEN_FLOWS if entry.name.startswith("nothing says")),
     *(
         Kind(entry=replace(entry, only=(ORDER,), allows=()))
         for entry in LEGAL_FLOWS
         if entry.name.startswith(_ALREADY) and entry.at == ("translate",)
     ),
 )
-_SHOWN_THERE = {"access comes a moment later": _LATER, "its price depends on use, as the profile says": _RANGE}
+_ALSO = {"access comes a moment later": _LATER, "its price depends on use, as the profile says": _RANGE}
 
 UNPROVEN: tuple[Kind, ...] = (
-    kind("others took from the account once, between two steps", robbed=20),
+    kind("others took from the account once, between two steps", robbed=23),
     *(
         Kind(entry=replace(entry, only=(ORDER,)))
         for entry in UNPROVEN_FLOWS
-        if entry.name.startswith(("its probe", "others take", "there is no probe", "its flow cannot", "nothing says"))
+        if entry.name.startswith(("its probe", "others take", "there is no probe", "its flow cannot"))
     ),
 )
+
+
+DRAWN = kind("its call after a call and a top-up costs nothing", after=_once("served", "added", "served", give=10))
+"""What none of the programs that are always asked sees."""
 
 
 @pytest.fixture(scope="module")
@@ -311,3 +319,141 @@ def test_what_nothing_shows_is_not_said_to_hold(one: Kind, server: Server) -> No
     assert result.outcome is Outcome.UNTESTABLE, result.finding
     assert result.finding
     assert result.finding.reason
+
+
+def test_whatever_the_catalogue_allows_is_an_honest_account() -> None:
+    """Each ``allowed`` of the row is shown by one of the accounts."""
+    shown = {phrase for one in LEGAL for phrase in (*one.entry.allows, _ALSO.get(one.entry.name, "")) if phrase}
+    assert shown == {*catalogue.load().requirements[ORDER].allowed}
+
+
+def test_what_nobody_thought_of_is_drawn_and_becomes_short(server: Server) -> None:
+    """A sequence that no example shows is found, and shrinks to the steps that matter."""
+    result, _ = judged(server, DRAWN, 40)
+    assert result.outcome is Outcome.VIOLATED
+    assert result.finding
+    assert result.finding.at == "top up; call; top up; call"
+
+
+@pytest.fixture(scope="module")
+def robbed(server: Server) -> tuple[Result, Judged]:
+    """An account that pays for each key that comes again."""
+    return judged(server, FAULTS[0])
+
+
+def test_a_finding_is_a_story(robbed: tuple[Result, Judged]) -> None:
+    """It says which step went wrong, and tells what was done, what came back and what that did to the balance."""
+    finding = robbed[0].finding
+    assert finding
+    assert finding.received == "step 4, again 1: the key of call 1 comes again, and takes 10"
+    assert finding.at == "top up; top up; call; again 1"
+    assert finding.steps.split("\n") == [
+        "1. top up: 3 before, 13 after",
+        "2. top up: 13 before, 23 after",
+        "3. call: 200 OK; 1 served; 23 before, 13 after",
+        "4. again 1: 200 OK; 1 served; 13 before, 3 after",
+    ]
+
+
+def test_it_is_decided_again_from_the_report(robbed: tuple[Result, Judged]) -> None:
+    """The row comes to the same from what the report says."""
+    report = json.loads(json.dumps(to_json(robbed[1].report)))
+    assert [told for told in review(report) if told.requirement == ORDER] == []
+
+
+def test_no_program_is_no_pass(robbed: tuple[Result, Judged]) -> None:
+    """Evidence from which the programs were taken away holds nothing, and one that was not seen twice is no violation."""
+    result, found = robbed
+    (labels,) = result.evidence
+    profile = found.report.profile
+    row = catalogue.load().requirements[ORDER]
+    (own,) = (one for every in checks.load().values() for one in every if one.requirement == ORDER)
+
+    def without(what: str) -> Outcome:
+        had = {label: result.exchanges[key] for label, key in labels.items() if what not in label}
+        return run.decided(own, Evidence(profile=profile, at=profile.endpoints[0], exchanges=had), row.level)[0]
+
+    assert without("nothing at all") is Outcome.VIOLATED
+    assert without("once more") is Outcome.UNTESTABLE
+    assert without(", later ") is Outcome.UNTESTABLE
+    assert without("#program") is Outcome.UNTESTABLE
+    assert without("#alone") is Outcome.UNTESTABLE
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, ValueError])
+def test_whatever_stops_a_program_the_account_is_left_as_it_was(
+    server: Server, how: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever interrupts a run, or breaks it, finds everything taken back."""
+    held: list[int] = []
+
+    def stops(ledger: Dealer) -> None:
+        if _since(ledger) == ["added", "added"]:
+            held.append(Ledger.balance(ledger, _WHO))
+
+    def breaks(*_: object) -> None:
+        if held:
+            raise how
+
+    monkeypatch.setattr(Book, "note", breaks)
+    ledgers: list[Dealer] = []
+    with pytest.raises(how):
+        judged(server, kind("it stops", after=lambda it: (ledgers.append(it), stops(it))[0]))
+    assert held
+    assert Ledger.balance(ledgers[0], _WHO) == 3
+
+
+@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.given(dealings())
+def test_a_program_is_bounded_and_buys_something(program: str) -> None:
+    """One to eight steps, each of which means something, and one tops up."""
+    said = [parsed(step) for step in program.split("; ")]
+    assert len(said) <= 8
+    assert any(step.verb == "top up" for step in said)
+
+
+def test_every_verb_is_always_asked() -> None:
+    """What can be drawn is also done in the programs of history, and nothing else is a step."""
+    verbs = {parsed(step).verb for program in KNOWN for step in program.split("; ")}
+    assert verbs == {"call", "again", "race", "top up", "take back", "decline", "ask"}
+    with pytest.raises(ValueError, match="nothing to be done"):
+        parsed("steal 1")
+
+
+def test_a_program_shrinks_to_what_matters() -> None:
+    """Steps are taken away wherever they stand."""
+    wanted = re.compile("call; (.*; )?again .*take back")
+    few = hypothesis.settings(max_examples=2000, derandomize=True, database=None)
+    found = hypothesis.find(dealings(), lambda program: bool(wanted.search(program)), settings=few)
+    assert found == "top up; call; again 1; take back"
+
+
+_TERMS = Terms(
+    price=Price(minimum=Decimal(10), maximum=Decimal(10)), credit=Decimal(10), start=Decimal(3), sure=Decimal(23)
+)
+
+
+@pytest.mark.parametrize(
+    ("deed", "held", "now", "wrong"),
+    [
+        (Deed(verb="call", number=1, came=(Came.UNCLEAR,)), "13", "3", ""),
+        (Deed(verb="call", number=1, came=(Came.UNCLEAR,)), "13", "13", ""),
+        (Deed(verb="call", number=1, came=(Came.UNCLEAR,)), "23", "3", "it takes 20"),
+        (Deed(verb="race", came=(Came.SERVED, Came.UNCLEAR)), "23", "3", ""),
+        (Deed(verb="race", came=(Came.SERVED, Came.SERVED)), "13", "-7", "where 13 is there"),
+        (Deed(verb="decline", came=(Came.SERVED,)), "13", "3", ""),
+        (Deed(verb="decline", came=(Came.REFUSED,)), "13", "12", "takes 1"),
+        (Deed(verb="top up"), "13", "23", ""),
+        (Deed(verb="top up"), "13", "13", "it adds 0"),
+        (Deed(verb="top up", done=False), "13", "13", ""),
+        (Deed(verb="top up"), "33", "33", ""),
+        (Deed(verb="take back"), "13", "0", ""),
+        (Deed(verb="take back"), "0", "3", ""),
+        (Deed(verb="ask"), "13", "13.0", ""),
+    ],
+)
+def test_a_balance_may_be_what_an_honest_account_has(deed: Deed, held: str, now: str, wrong: str) -> None:
+    """What nobody knows is no fault, and what is known is one."""
+    found = Book(terms=_TERMS, held=Decimal(held)).wrong(deed, Decimal(now))
+    assert wrong in found
+    assert bool(found) is bool(wrong)
