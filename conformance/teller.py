@@ -127,18 +127,18 @@ def measured(probe: Probe) -> None:
                     if held is None or not walk(probe, flow, flow.steps, label(flow, f"{_MEASURED} {number}", "step")):
                         break
                     when = label(flow, _MEASURED, f"{THEN} {number}")
-                    held = _read_until(probe, (name, watch), when, partial(operator.ne, held))
+                    held = _read_until(probe, (name, watch), when, partial(operator.ne, held), _LATE)
             finally:
                 for number in range(1, bought + 1):
                     walk(probe, flow, flow.undo, label(flow, f"{_MEASURED} {number}", "undo"), whole=True)
 
 
 def _read_until(
-    probe: Probe, watched: tuple[str, Observe], when: str, fits: Callable[[Decimal], bool]
+    probe: Probe, watched: tuple[str, Observe], when: str, fits: Callable[[Decimal], bool], late: float
 ) -> Decimal | None:
-    """Reads until it ``fits``, or it is too late; what is read later stands beside ``when``."""
+    """Reads until it ``fits``, or it is ``late`` seconds later; what is read then stands beside ``when``."""
     found = read(probe, *watched, when)
-    until, again = time.monotonic() + _LATE, 0
+    until, again = time.monotonic() + late, 0
     while found is not None and not fits(found) and time.monotonic() < until:
         time.sleep(_PAUSE)
         again += 1
@@ -157,10 +157,13 @@ def dealt(probe: Probe, program: str) -> None:
         begun = re.compile(re.escape(f"{flow.name} #program ") + rf"\d+: {BEGUN} ")
         turn = 1 + sum(bool(begun.match(one)) for one in probe.kept)
         name, watch, _ = found
+        # While what was found to be wrong is made smaller, there is no need to wait for a probe that does not lag.
+        wrong = any(one.startswith(f"{flow.name} #program ") and AGAIN in one for one in probe.kept)
         with probe.purse.alone():
             for time_ in range(_TRIES + 1):
                 called = f"program {turn}" + (f"{AGAIN}{time_}" if time_ else "")
-                course = _Course(probe=probe, flow=flow, watch=(name, watch), terms=agreed, called=called)
+                late = _PAUSE if wrong else _LATE
+                course = _Course(probe=probe, flow=flow, watch=(name, watch), terms=agreed, called=called, late=late)
                 # Well at first, or wrong again: more would say no more.
                 if course.carried_out(program) is (time_ == 0):
                     break
@@ -175,11 +178,15 @@ class _Course:
     watch: tuple[str, Observe]
     terms: Terms
     called: str
+    late: float
+    """Seconds for which a reading is waited for that is as it ought to be."""
     keys: list[str] = field(default_factory=list)
     """Under which the calls so far were made; empty texts where there are none."""
     bought: int = 0
     """Top-ups that were not taken back."""
     undone: int = 0
+    in_vain: bool = False
+    """Whether a call was waited for that there was enough for."""
 
     def carried_out(self, program: str) -> bool:
         """Takes the steps up to the first that went wrong; whether none did."""
@@ -197,7 +204,7 @@ class _Course:
                 told = f"{said.verb} {said.number}" if said.number else said.verb
                 here = label(self.flow, self.called, f"step {number}, {told}")
                 deed = self._do(said, here, book.held)
-                now = _read_until(self.probe, self.watch, f"{here}: {THEN}", partial(book.allows, deed))
+                now = _read_until(self.probe, self.watch, f"{here}: {THEN}", partial(book.allows, deed), self.late)
                 if now is None or book.wrong(deed, now):
                     return now is None
                 book.note(deed, now)
@@ -251,7 +258,7 @@ class _Course:
 
     def _call(self, said: Said, here: str, held: Decimal) -> Deed:
         """A call, and another where there is enough and access comes a little later."""
-        until, copy = time.monotonic() + _LATE, 1
+        until, copy = time.monotonic() + (0 if self.in_vain else _LATE), 1
         self.keys.append(keys.fresh_key())
         found = self._came(self.probe.ask(f"{here}: copy 1", **self._under(self.keys[-1])))
         while found is Came.REFUSED and held >= self.terms.price.maximum and time.monotonic() < until:
@@ -259,6 +266,7 @@ class _Course:
             copy += 1
             self.keys[-1] = keys.fresh_key()
             found = self._came(self.probe.ask(f"{here}: copy {copy}", **self._under(self.keys[-1])))
+        self.in_vain = self.in_vain or copy > 1 and found is Came.REFUSED
         return Deed(verb=said.verb, number=len(self.keys), came=(found,))
 
     def _race(self, said: Said, here: str) -> Deed:

@@ -227,7 +227,14 @@ def _no_keys(written: dict[str, Any]) -> None:
 
 
 _ALREADY = (
-    *("its numbers are", "its prices are", "its price depends", "who comes at the same time", "access comes"),
+    *(
+        "its numbers are",
+        "its prices are",
+        "its price depends",
+        "who comes at the same time",
+        "access comes",
+        "access ends",
+    ),
     "it takes more than one",
 )
 LEGAL: tuple[Kind, ...] = (
