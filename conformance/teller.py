@@ -20,13 +20,10 @@ from conformance.exchange import Exchange
 from conformance.flows import flows_of, fresh, fulfilled, label, read, strangers_to, traversed, walk
 from conformance.probe import Changes, Probe, request_to
 from conformance.profile import Endpoint, Flow, Observe, Price, Profile
+from conformance.walks import AGAIN, BEGUN, THEN
 
-__all__ = ["AGAIN", "BEGUN", "THEN", "Walk", "Went", "came", "dealt", "done", "measured", "terms", "walks"]
+__all__ = ["came", "dealt", "done", "measured", "terms"]
 
-AGAIN = ", once more "
-"""What stands in the name of a program that is carried out again, as something was wrong with it."""
-BEGUN, THEN = "begun", "then"
-"""What readings are called: before the first step, and after each."""
 _MEASURED = "alone"
 _TRIES = 2
 """How often a program that went wrong is carried out again: a race may be won once."""
@@ -266,7 +263,7 @@ class _Course:
             copy += 1
             self.keys[-1] = keys.fresh_key()
             found = self._came(self.probe.ask(f"{here}: copy {copy}", **self._under(self.keys[-1])))
-        self.in_vain = self.in_vain or copy > 1 and found is Came.REFUSED
+        self.in_vain = self.in_vain or (copy > 1 and found is Came.REFUSED)
         return Deed(verb=said.verb, number=len(self.keys), came=(found,))
 
     def _race(self, said: Said, here: str) -> Deed:
@@ -324,41 +321,3 @@ class _Course:
         same = request_to(profile, endpoint, identity=own)
         names = (name for name in strangers_to(self.probe) if name != own)
         return next((name for name in names if request_to(profile, endpoint, identity=name) != same), "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Went:
-    """One step that was taken."""
-
-    number: int
-    told: str
-    called: str
-    """How its exchanges are called, up to the colon."""
-
-    @property
-    def name(self) -> str:
-        """The step for a sentence."""
-        return f"step {self.number}, {self.told}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
-    """A program as it was carried out once."""
-
-    called: str
-    steps: tuple[Went, ...]
-
-
-def walks(exchanges: Mapping[str, Exchange], flow: Flow) -> list[Walk]:
-    """The walks of a flow's account that are among ``exchanges``, in their order."""
-    head = re.escape(f"{flow.name} #")
-    name = re.compile(head + rf"(program \d+(?:{AGAIN}\d+)?): (?:{BEGUN} |step (\d+), ([^:,]+)(?:, \d+)?: )")
-    found: dict[str, dict[int, Went]] = {}
-    for one in exchanges:
-        if had := name.match(one):
-            own = found.setdefault(had[1], {})
-            if had[2]:
-                number = int(had[2])
-                called = label(flow, had[1], f"step {number}, {had[3]}")
-                own.setdefault(number, Went(number=number, told=had[3], called=called))
-    return [Walk(called=called, steps=tuple(own[n] for n in sorted(own))) for called, own in found.items()]

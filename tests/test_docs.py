@@ -48,6 +48,7 @@ ROOMS = (
         "keyed",
         "flows",
         "dealings",
+        "walks",
         "teller",
     ),
     ("sandbox",),

@@ -17,7 +17,8 @@ from conformance.exchange import Exchange
 from conformance.flows import label, traversed
 from conformance.outcome import Untestable, Violation
 from conformance.profile import Flow, Observe
-from conformance.teller import BEGUN, THEN, Walk, Went, came, dealt, done, measured, terms, walks
+from conformance.teller import came, dealt, done, measured, terms
+from conformance.walks import BEGUN, THEN, Walk, Went, walks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
