@@ -21,12 +21,15 @@ __all__ = [
     "REFUSALS",
     "at_once",
     "flows_of",
+    "fresh",
     "label",
+    "read",
     "refused_often",
     "strangers_to",
     "traversed",
     "turns",
     "volleyed",
+    "walk",
 ]
 
 REFUSALS = 3
@@ -91,7 +94,7 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
     again = label(flow, time_, "refused again")
     if left is not None and before.price and left >= before.price.minimum:
         # Asked often enough, it would be refused for what the asking took.
-        probe.ask(again, **_fresh(probe, flow.identity))
+        probe.ask(again, **fresh(probe, flow.identity))
     else:
         _until(probe, flow, again, refused=bool(flow.undo))
     return done
@@ -101,14 +104,14 @@ def _until(probe: Probe, flow: Flow, called: str, *, refused: bool) -> None:
     """Asks until it is answered as it should be, or it is too late: what was bought elsewhere may come a little later."""
     endpoint = probe.endpoint
     assert endpoint is not None  # noqa: S101 - a flow is told of an endpoint
-    answer = probe.ask(called, **_fresh(probe, flow.identity))
+    answer = probe.ask(called, **fresh(probe, flow.identity))
     until, again = time.monotonic() + _LATE, 0
     while answer.response and time.monotonic() < until:
         if (effects.refusal(probe.profile, endpoint, answer.response) is not None) is refused:
             return
         time.sleep(_PAUSE)
         again += 1
-        answer = probe.ask(f"{called}, later {again}", **_fresh(probe, flow.identity))
+        answer = probe.ask(f"{called}, later {again}", **fresh(probe, flow.identity))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +126,7 @@ class _Account:
 
     def read(self, when: str) -> Decimal | None:
         """What the account has; None where nothing reads it."""
-        return _read(self.probe, *self.watch, label(self.flow, self.time, when)) if self.watch else None
+        return read(self.probe, *self.watch, label(self.flow, self.time, when)) if self.watch else None
 
     def settle(self, when: str, held: Decimal, *, times: int, lost: int = 0) -> bool:
         """Reads until ``held`` less ``times`` prices is there, or it is too late; whether it is."""
@@ -147,12 +150,12 @@ def _refused(probe: Probe, flow: Flow, time_: int | str) -> _Account | None:
     assert endpoint is not None  # noqa: S101 - a flow is told of an endpoint
     for name, watch in probe.profile.observe.items():
         if watch.identity == flow.identity:
-            _read(probe, name, watch, label(flow, time_, "before"))
-    answer = probe.ask(label(flow, time_, "refused"), **_fresh(probe, flow.identity))
+            read(probe, name, watch, label(flow, time_, "before"))
+    answer = probe.ask(label(flow, time_, "refused"), **fresh(probe, flow.identity))
     record = effects.refusal(probe.profile, endpoint, answer.response)
     for name, watch in probe.profile.observe.items():
         if watch.identity == flow.identity:
-            _read(probe, name, watch, label(flow, time_, "refused"))
+            read(probe, name, watch, label(flow, time_, "refused"))
     if record is None:
         return None
     try:
@@ -162,7 +165,7 @@ def _refused(probe: Probe, flow: Flow, time_: int | str) -> _Account | None:
     return _Account(probe=probe, flow=flow, time=time_, watch=found, price=effects.price(flow, record))
 
 
-def _fresh(probe: Probe, who: str) -> Changes:
+def fresh(probe: Probe, who: str) -> Changes:
     """The request of ``who``, with an idempotency key of its own where any is known: an old one brings an old answer."""
     endpoint, rules = probe.endpoint, probe.profile.idempotency
     if endpoint is None or endpoint.method in {"GET", "HEAD"}:
@@ -175,7 +178,7 @@ def _fresh(probe: Probe, who: str) -> Changes:
     return Changes(identity=who, headers={name: f'"{key}"' if rules and rules.quoted else key})
 
 
-def _read(probe: Probe, name: str, watch: Observe, when: str) -> Decimal | None:
+def read(probe: Probe, name: str, watch: Observe, when: str) -> Decimal | None:
     """Asks a probe, and keeps its answer as ``when``, with the name of the probe."""
     request = request_to(probe.profile, None, path=watch.path, identity=watch.identity)
     exchange = probe.wire.send(request, account=_STEPS)
@@ -187,12 +190,12 @@ def _read(probe: Probe, name: str, watch: Observe, when: str) -> Decimal | None:
 def _carried_out(probe: Probe, flow: Flow, time_: int | str) -> Iterator[bool]:
     """Takes the steps of ``flow``, tells whether each was answered as it is to be, and takes those of its undo at last."""
     try:
-        yield _walk(probe, flow, flow.steps, label(flow, time_, "step"))
+        yield walk(probe, flow, flow.steps, label(flow, time_, "step"))
     finally:
-        _walk(probe, flow, flow.undo, label(flow, time_, "undo"), whole=True)
+        walk(probe, flow, flow.undo, label(flow, time_, "undo"), whole=True)
 
 
-def _walk(probe: Probe, flow: Flow, steps: tuple[Step, ...], called: str, *, whole: bool = False) -> bool:
+def walk(probe: Probe, flow: Flow, steps: tuple[Step, ...], called: str, *, whole: bool = False) -> bool:
     """Takes ``steps``, up to the first that is not answered as it is to be, unless the ``whole`` way is to be gone."""
     for number, step in enumerate(steps, 1):
         exchange = probe.wire.send(_step(probe, flow, step), account=_UNDO if whole else _STEPS)
@@ -265,7 +268,7 @@ def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
             return None
         # Where access came late, it is given the time that it took.
         time.sleep(2 * _PAUSE * sum(one.startswith(label(flow, 1, "opened, later")) for one in probe.kept))
-        requests = [request_to(probe.profile, endpoint, **_fresh(probe, flow.identity)) for _ in range(many)]
+        requests = [request_to(probe.profile, endpoint, **fresh(probe, flow.identity)) for _ in range(many)]
         answered = probe.wire.send_at_once(requests, account=endpoint.name)
         for copy, exchange in enumerate(answered, 1):
             probe.kept[at_once(flow, turn, copy)] = exchange
@@ -285,7 +288,7 @@ def refused_often(probe: Probe) -> None:
     flow = next((flow for flow in (*flows_of(probe), *probe.profile.flows) if flow.undo), None)
 
     def read_all(when: str) -> list[Decimal | None]:
-        return [_read(probe, name, watch, when) for name, watch in watches.items()]
+        return [read(probe, name, watch, when) for name, watch in watches.items()]
 
     with probe.purse.alone():
         if flow:
@@ -296,7 +299,7 @@ def refused_often(probe: Probe) -> None:
             for time_ in (1, 2):
                 before = read_all(f"{who} #{time_}: before")
                 for nth in range(1, REFUSALS + 1):
-                    asked = probe.ask(f"{who} #{time_}: refusal {nth}", **_fresh(probe, who))
+                    asked = probe.ask(f"{who} #{time_}: refusal {nth}", **fresh(probe, who))
                     if probe.endpoint and not effects.refusal(probe.profile, probe.endpoint, asked.response):
                         break
                 if read_all(f"{who} #{time_}: after") == before:

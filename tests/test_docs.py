@@ -27,7 +27,7 @@ ROOMS = (
     ("target",),
     ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "answering", "wire"),
     ("fields", "protocols"),
-    ("page", "members", "facts", "family", "recorded", "effects", "advice"),
+    ("page", "members", "facts", "family", "recorded", "effects", "balances", "advice"),
     ("facilitator",),
     (
         "budget",
@@ -47,6 +47,9 @@ ROOMS = (
         "keys",
         "keyed",
         "flows",
+        "dealings",
+        "walks",
+        "teller",
     ),
     ("sandbox",),
     ("checks",),
