@@ -4,11 +4,13 @@ import json
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
+from hypothesis.errors import InvalidArgument
 from jsonschema.exceptions import SchemaError
 from referencing.exceptions import Unresolvable
 
@@ -107,12 +109,12 @@ def _bodies(endpoint: Endpoint) -> st.SearchStrategy[str]:
     def body(draw: Draw) -> str:
         try:
             value = _value(draw, whole, whole, 0)
-        except (_Unfit, re.error, RecursionError):
+            if isinstance(value, dict) and isinstance(own, dict) and draw(st.booleans()):
+                value = own | {name: member for name, member in value.items() if draw(st.booleans())}
+            text = _line(value)
+            fits = len(text.encode()) <= _LARGEST and not any(schema.violations(value, whole))
+        except _NO_BODY:
             return _line(own)
-        if isinstance(value, dict) and isinstance(own, dict) and draw(st.booleans()):
-            value = own | {name: member for name, member in value.items() if draw(st.booleans())}
-        text = _line(value)
-        fits = len(text.encode()) <= _LARGEST and not any(schema.violations(value, whole))
         return text if fits else _line(own)
 
     return body()
@@ -120,6 +122,10 @@ def _bodies(endpoint: Endpoint) -> st.SearchStrategy[str]:
 
 class _Unfit(Exception):
     """Nothing is known that would fit here."""
+
+
+# What odd schemas, valid all the same, come to: patterns of other languages, loops, numbers beyond any, empty choices.
+_NO_BODY = (_Unfit, re.error, RecursionError, OverflowError, UnicodeEncodeError, InvalidArgument, Unresolvable)
 
 
 def _line(value: Any) -> str:
@@ -208,7 +214,7 @@ def _number(draw: Draw, part: dict[str, Any], *, whole: bool) -> float:
 
 
 def _string(draw: Draw, part: dict[str, Any]) -> str:
-    least, most = part.get("minLength", 0), part.get("maxLength", math.inf)
+    least, most = int(part.get("minLength", 0)), part.get("maxLength", math.inf)
     if least > most or least > _LARGEST:
         raise _Unfit
     found: str
@@ -242,8 +248,12 @@ def _array(draw: Draw, part: dict[str, Any], whole: Any, depth: int) -> list[Any
 
 def _object(draw: Draw, part: dict[str, Any], whole: Any, depth: int) -> dict[str, Any]:
     known, required = part.get("properties", {}), part.get("required", ())
-    return {
-        name: _value(draw, known.get(name, True), whole, depth + 1)
-        for name in dict.fromkeys([*required, *known])
-        if name in required or (depth < _DEEPEST and draw(st.booleans()))
-    }
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys([*required, *known]):
+        if name in required:
+            found[name] = _value(draw, known.get(name, True), whole, depth + 1)
+        elif depth < _DEEPEST and draw(st.booleans()):
+            # What nothing is known of may be left out.
+            with suppress(*_NO_BODY):
+                found[name] = _value(draw, known[name], whole, depth + 1)
+    return found

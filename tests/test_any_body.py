@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judging import Judged, judged
+from judging import FAMILIES, Judged, judged
 from market import hides, says, status
 from serving import Altered, Answer, Asked, Change, served, unaltered
 
-from conformance import _data
+from conformance import _data, catalogue
 from conformance.outcome import Outcome
 
 Server = tuple[Altered, str]
@@ -216,11 +216,22 @@ _RICH = {
 }
 
 
-@pytest.mark.parametrize("schema", [_TREE, _RICH], ids=["tree", "rich"])
-def test_bodies_of_a_recursive_and_of_a_rich_schema_are_drawn(
-    server: Server, tmp_path: Path, schema: dict[str, Any]
-) -> None:
-    """Most bodies are others than the endpoint's own, all are small, and their strings can be printed."""
+_ODD = {
+    "properties": {
+        "text": {"type": "string", "minLength": 1.0},
+        "endless": {"$ref": "#/properties/endless"},
+        "elsewhere": {"$ref": "#/nowhere"},
+        "none": {"enum": []},
+        "half": {"const": "\ud800"},
+        "huge": {"type": "integer", "minimum": 10**400, "multipleOf": 0.5},
+    },
+    "required": ["text"],
+}
+
+
+@pytest.mark.parametrize("schema", [_TREE, _RICH, _ODD], ids=["tree", "rich", "odd"])
+def test_bodies_of_whatever_schema_are_drawn(server: Server, tmp_path: Path, schema: dict[str, Any]) -> None:
+    """Several bodies are others than the endpoint's own, all are small, and their strings can be printed."""
     (tmp_path / "body.json").write_text(json.dumps(schema))
     run = any_body(server, body_schema=str(tmp_path / "body.json"))
     assert outcome(run)[0] is Outcome.PASSED
@@ -252,3 +263,12 @@ def test_without_a_schema_nothing_is_drawn(server: Server) -> None:
         only=("credits.any-body",),
     )
     assert outcome(run)[0] is Outcome.INAPPLICABLE
+
+
+def test_every_allowed_phrase_of_a_body_has_a_variant() -> None:
+    """What the catalogue allows is what the legal variants show."""
+    shown = {"its price is that of the body": "an amount that depends on the body"}
+    shown |= {"it dislikes some for another reason": "a body that is wrong for another reason"}
+    assert shown.keys() <= LEGAL.keys()
+    for family in FAMILIES:
+        assert set(catalogue.load().requirements[f"{family}.any-body"].allowed) == set(shown.values())
