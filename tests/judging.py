@@ -195,9 +195,9 @@ def judged_as(
 
 
 def of_families() -> frozenset[str]:
-    """The requirements of the families that a refusal itself is judged by; what a page says has tables of its own."""
+    """The requirements of the families that a refusal itself is judged by; what a page or a body says has tables of its own."""
     scored = {id for edition in catalogue.editions().values() for cls in FAMILIES for id in edition.classes[cls]}
-    return frozenset(id for id in scored if not id.startswith("paywall.page-"))
+    return frozenset(id for id in scored if not id.startswith("paywall.page-") and not id.endswith(".any-body"))
 
 
 def judged_market(

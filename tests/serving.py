@@ -55,6 +55,8 @@ class Asked:
     """How many requests with this method and path came before it in this run."""
     attempts: int
     """How many requests of this run had something in a payment field, this one included."""
+    body: bytes = b""
+    """As far as it is JSON that was sent by POST."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -201,9 +203,21 @@ class Altered:
             else:
                 answer.body += message.get("body", b"")
 
+        said: list[bytes] = []
+        more = scope["method"] == "POST" and (b"content-type", b"application/json") in scope["headers"]
+
+        async def hear() -> Any:
+            nonlocal more
+            message = await receive()
+            said.append(message.get("body", b""))
+            more = more and message.get("more_body", False)
+            return message
+
         method = "POST" if scope["method"] == "PUT" else scope["method"]
         path = self.sells.get(scope["path"], scope["path"])
-        await self.inner({**scope, "method": method, "path": path}, receive, keep)
+        await self.inner({**scope, "method": method, "path": path}, hear, keep)
+        while more:
+            await hear()
         asked = Asked(
             method=scope["method"],
             path=scope["path"],
@@ -211,6 +225,7 @@ class Altered:
             headers={k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]},
             nth=nth,
             attempts=self._attempts,
+            body=b"".join(said),
         )
         if not self.where or asked.path in self.where:
             self.change(asked, answer)

@@ -40,6 +40,7 @@ ROOMS = (
         "volleys",
         "retries",
         "programs",
+        "bodies",
         "course",
         "identifiers",
         "instances",

@@ -344,3 +344,15 @@ def test_a_witness_counts_in_one_way(tmp_path: Path) -> None:
     """Of two numbers nobody could say which is meant."""
     (found,) = refused(tmp_path, GOOD + 'witness = { path = "/stats", pointer = "/n", header = "X-N" }\n')
     assert found.endswith("counts in 2 ways (pointer, header); keep one")
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("", "is the schema of a body, and a GET has none; take it out"),
+        ('method = "POST"\n', "is the schema of a JSON body, and the endpoint has no json; add one that fits it"),
+    ],
+)
+def test_a_schema_of_no_body_is_refused(tmp_path: Path, asked: str, says: str) -> None:
+    """Bodies are drawn for an endpoint that is asked with JSON, and for no other."""
+    assert refused(tmp_path, f'{GOOD}{asked}body_schema = "body.json"\n') == [f"{QUOTE}body_schema {says}"]

@@ -27,6 +27,9 @@ class Drawn:
     per: int = 1
     """Of how many examples that the limits of the profile allow one is drawn: more, where each takes many requests."""
 
+    fitting: Callable[[Probe], SearchStrategy[str]] | None = None
+    """In place of ``values``, where it depends on the endpoint what may be drawn."""
+
     def many(self, allowed: int) -> int:
         """How many are drawn where the limits allow so many."""
         return max(1, allowed // self.per)

@@ -3,7 +3,8 @@
 import math
 
 from conformance import facts, fields, schema
-from conformance.checks import check, demand, envelope
+from conformance.bodies import other_bodies
+from conformance.checks import bodily, check, demand, envelope
 from conformance.checks.demand import holds, number
 from conformance.checks.envelope import refused
 from conformance.evidence import Evidence
@@ -47,6 +48,11 @@ def test_parts_agree(evidence: Evidence) -> None:
 @check("credits.stable", unpaid, again)
 def test_stable(evidence: Evidence) -> None:
     envelope.stable(evidence, _THIS)
+
+
+@check("credits.any-body", unpaid, again, other_bodies, drawn=bodily.DRAWN)
+def test_any_body(evidence: Evidence) -> None:
+    bodily.keeps(evidence, _THIS)
 
 
 @check("credits.no-location", unpaid)

@@ -1,7 +1,8 @@
 """Checks of class ``paywall``: a refusal until something is bought, renewed or paid."""
 
 from conformance import facts, fields
-from conformance.checks import check, demand, envelope
+from conformance.bodies import other_bodies
+from conformance.checks import bodily, check, demand, envelope
 from conformance.checks.demand import holds
 from conformance.checks.envelope import refused
 from conformance.evidence import Evidence
@@ -41,6 +42,11 @@ def test_parts_agree(evidence: Evidence) -> None:
 @check("paywall.stable", unpaid, again)
 def test_stable(evidence: Evidence) -> None:
     envelope.stable(evidence, _THIS)
+
+
+@check("paywall.any-body", unpaid, again, other_bodies, drawn=bodily.DRAWN)
+def test_any_body(evidence: Evidence) -> None:
+    bodily.keeps(evidence, _THIS)
 
 
 @check("paywall.no-location", unpaid)

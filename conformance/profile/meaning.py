@@ -51,6 +51,7 @@ def contradictions(document: dict[str, Any]) -> Iterator[Fault]:
     yield from _proofs(document)
     yield from _expectations(document)
     yield from _allowances(document)
+    yield from _bodies(document)
     for at in _URLS:
         if isinstance(url := value_at(document, at), str) and re.match(r"[^/]*//[^/?#]*@", url):
             yield Fault(at=at, says='holds a user name or password; take it out and send { env = "NAME" } in a header')
@@ -188,6 +189,17 @@ def _allowances(document: dict[str, Any]) -> Iterator[Fault]:
             if isinstance(pointer, str) and set(pointer.split("/")) <= {"", "*"}:
                 says = f"is {_quoted(pointer)}, which is all of an answer; name the member"
                 yield Fault(at=("answer", i, "allow_sensitive", k), says=says)
+
+
+def _bodies(document: dict[str, Any]) -> Iterator[Fault]:
+    """A schema of bodies, where no body is sent."""
+    for i, endpoint in _entries(document, "endpoint"):
+        at: At = ("endpoint", i, "body_schema")
+        if "body_schema" in endpoint and endpoint.get("method", "GET") in {"GET", "HEAD"}:
+            says = f"is the schema of a body, and a {endpoint.get('method', 'GET')} has none; take it out"
+            yield Fault(at=at, says=says)
+        elif "body_schema" in endpoint and "json" not in endpoint:
+            yield Fault(at=at, says="is the schema of a JSON body, and the endpoint has no json; add one that fits it")
 
 
 def _expectations(document: dict[str, Any]) -> Iterator[Fault]:

@@ -192,6 +192,8 @@ class Endpoint:
     json: Any = None
     form: Mapping[str, str] | None = field(default=None, repr=False)
     body: str | None = field(default=None, repr=False)
+    body_schema: Path | None = None
+    """The JSON Schema of the bodies that it takes, ``json`` among them."""
     protocol: Literal["x402"] | None = None
     versions: tuple[int, ...] = ()
     """The x402 versions it speaks; empty: as advertised."""

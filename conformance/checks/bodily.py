@@ -1,0 +1,94 @@
+"""Words of the checks on bodies that are drawn: what stays the same in the refusal, whichever is asked with."""
+
+from hypothesis import strategies as st
+
+from conformance import facts, schema
+from conformance.bodies import LABEL, OTHER, asked, fitting, unusable
+from conformance.checks import Drawn
+from conformance.checks.envelope import refused, rules, stable
+from conformance.checks.leak import marked
+from conformance.evidence import Evidence
+from conformance.exchange import Response
+from conformance.outcome import Inapplicable, Untestable, Violation
+from conformance.profile import Family
+
+__all__ = ["DRAWN", "keeps"]
+
+DRAWN = Drawn(values=lambda: st.just(""), examples=(), ask=asked, per=2, fitting=fitting)
+"""Each is a body of JSON in one line."""
+
+# What fits a schema may be wrong all the same: no such model, a name that is taken, too much, too often, not allowed.
+_OTHERWISE = {400, 404, 409, 413, 415, 422, 429, 451}
+_DOWN = {502, 503, 504}
+
+
+def keeps(evidence: Evidence, family: Family) -> None:
+    """Holds when the refusal of a body that fits the schema is of ``family``, with the code and facts of the plain one."""
+    if evidence.endpoint.body_schema is None:
+        reason = "the profile names no schema of the bodies that this endpoint takes (endpoint.body_schema)"
+        raise Inapplicable(reason)
+    plain, _ = refused(evidence, family)
+    if why := unusable(evidence.endpoint):
+        raise Untestable(why)
+    try:
+        stable(evidence, family)
+    except Violation as moody:
+        reason = "the same body is refused otherwise a moment later"
+        raise Untestable(reason, cause=f"{family}.stable") from moody
+    again, _ = refused(evidence, family, "again")
+    named = [name for name in plain.facts if name in again.facts]
+    code = plain.document.get("code")
+    for label in evidence.labels(LABEL):
+        _judge(evidence, family, label, named, code)
+    others = [evidence.response(label) for label in evidence.labels(OTHER)]
+    if not others:
+        reason = f"no body but the endpoint's own was found that fits {evidence.endpoint.body_schema.name}"
+        raise Untestable(reason)
+    if not any(_of(evidence, response) is family for response in others):
+        told = ", ".join(dict.fromkeys(response.shown() for response in others))
+        reason = f"bodies that fit {evidence.endpoint.body_schema.name} are answered {told}: they come to no refusal"
+        raise Untestable(reason)
+
+
+def _of(evidence: Evidence, response: Response) -> Family | None:
+    found = facts.matching(rules(evidence), response)
+    return found[0].family if found else None
+
+
+def _judge(evidence: Evidence, family: Family, label: str, named: list[str], code: object) -> None:
+    response = evidence.response(label)
+    body = evidence.exchange(label).request.body.decode()
+    at = f"the body {body}" if len(body) <= 120 else f"the body {body[:120]}… ({len(body)} characters)"
+    found = facts.matching(rules(evidence), response)
+    expected = f"a refusal of family {family} with code {schema.shown(code)}, as for the endpoint's own body"
+    if not found and response.status in _OTHERWISE:
+        return
+    if not found:
+        _doubt(evidence, response, body)
+        raise Violation(expected=expected, received=response.shown(), at=at, exchange=label)
+    record = facts.record(found[0], response)
+    if found[0].family is not family or record.document.get("code") != code:
+        received = f"one of family {found[0].family} with code {schema.shown(record.document.get('code'))}"
+        raise Violation(expected=expected, received=received, at=at, exchange=label)
+    if lost := [name for name in named if name not in record.facts]:
+        received = f"one without {', '.join(lost)}"
+        raise Violation(
+            expected=f"the facts that it has for the endpoint's own body: {', '.join(named)}",
+            received=received,
+            at=at,
+            exchange=label,
+        )
+
+
+def _doubt(evidence: Evidence, response: Response, body: str) -> None:
+    """Raises Untestable where an answer that is no declared refusal may say nothing of the body."""
+    if response.status in _DOWN:
+        reason = f"the target is down: {response.shown()}"
+        raise Untestable(reason)
+    marker = evidence.endpoint.marker
+    if 200 <= response.status < 300:
+        sold = marker and marked(response, marker) and not marked(evidence.response("unpaid"), marker)
+        # What was said in the request may be said again.
+        if not sold or (marker and marker.value in body):
+            reason = f"without payment it is answered {response.shown()}, and nothing of it shows what is sold"
+            raise Untestable(reason)
