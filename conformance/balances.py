@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from conformance.effects import about, within
+from conformance.effects import about, paid_for, within
 from conformance.profile import Price
 
 __all__ = ["Book", "Came", "Deed", "Terms"]
@@ -90,8 +90,6 @@ class Book:
                 found = self._at_most(debit, now)
             case _:
                 found = self._unmoved(debit, now)
-        if not found and deed.verb in {"call", "again", "race"} and now < 0 <= self.held:
-            return f"the balance is below zero: {now:f}"
         return found
 
     def note(self, deed: Deed, now: Decimal) -> None:
@@ -131,8 +129,7 @@ class Book:
             return ""
         if not within(key.taken + debit, price, now, self.held):
             return f"served, and it takes {key.taken + debit:f}"
-        poor = not key.taken and self.held < price.minimum and not about(self.held, price.minimum, self.held)
-        return f"served, where {self.held:f} is there" if poor else ""
+        return "" if key.taken or self._pays(1) else f"served, where {self.held:f} is there"
 
     def _raced(self, deed: Deed, now: Decimal) -> str:
         debit, price = self.held - now, self.terms.price
@@ -140,9 +137,10 @@ class Book:
         total = Price(minimum=price.minimum * good, maximum=price.maximum * (good + lost))
         if not within(debit, total, now, self.held):
             return f"{good} served, and {debit:f} is taken"
-        least = total.minimum
-        poor = self.held < least and not about(self.held, least, self.held)
-        return f"{good} served, where {self.held:f} is there" if poor else ""
+        return "" if self._pays(good) else f"{good} served, where {self.held:f} is there"
+
+    def _pays(self, times: int) -> bool:
+        return times <= paid_for(self.held, self.terms.price, self.terms.start)
 
     def _at_most(self, debit: Decimal, now: Decimal, taken: Decimal = Decimal(0)) -> str:
         some = Price(minimum=Decimal(0), maximum=max(self.terms.price.maximum - taken, Decimal(0)))

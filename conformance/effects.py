@@ -1,5 +1,7 @@
 """What a probe of state reads, what a call costs, and whose account it is paid from: pure readings of answers."""
 
+import math
+import sys
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -10,7 +12,19 @@ from conformance.facts import Record
 from conformance.profile import Endpoint, Flow, Observe, Price, Profile
 from conformance.selector import resolve_pointer
 
-__all__ = ["Unwatched", "about", "account", "moves", "price", "quantity", "reading", "refusal", "same_unit", "within"]
+__all__ = [
+    "Unwatched",
+    "about",
+    "account",
+    "moves",
+    "paid_for",
+    "price",
+    "quantity",
+    "reading",
+    "refusal",
+    "same_unit",
+    "within",
+]
 
 _FINEST = 6
 """Decimals in which a number is told; what floats add behind them is noise."""
@@ -87,6 +101,15 @@ def within(debit: Decimal, price: Price, *shown: Decimal) -> bool:
     """Whether what was taken is the price, as finely as ``shown`` are told."""
     grain = _grain(price.minimum, price.maximum, shown)
     return price.minimum - grain <= debit <= price.maximum + grain
+
+
+def paid_for(held: Decimal, price: Price, refused_at: Decimal) -> int:
+    """How many successes one after another ``held`` pays for, where somebody was refused who had ``refused_at``.
+
+    Who has more than that, and less than the price, may be served: an account may be overdrawn by its last success.
+    """
+    over = held - max(refused_at, Decimal(0))
+    return max(math.ceil(over / price.minimum), 0) if price.minimum > 0 else sys.maxsize
 
 
 def moves(readings: Iterable[Decimal]) -> bool:

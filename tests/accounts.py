@@ -49,6 +49,8 @@ class Accounts(Ledger):
     """What others take between two readings."""
     toll: int = 0
     """What one who is turned away pays for that."""
+    above: int | None = None
+    """What whoever is served has more than, where that is not the price."""
     robbed: int = 0
     """At which reading, counted from 1, others take ten more; 0 for never."""
     free: int = 0
@@ -77,7 +79,7 @@ class Accounts(Ledger):
         if self._wait:
             self._wait -= 1
             return held < price
-        if held < price:
+        if held < price if self.above is None else held <= self.above:
             self.balances[account] = held - self.refused
             return False
         if self.stutter is None:

@@ -325,6 +325,15 @@ LEGAL: tuple[Effect, ...] = (
         only=("flows.remedy", "flows.refused-a"),
     ),
     effect("it takes more than one call's worth", edit=tops_up(55)),
+    effect(
+        "its last call overdraws an account",
+        above=3,
+        edit=tops_up(15),
+        allows=tuple(
+            f"flows.parallel-{what}: an account that its last success overdraws"
+            for what in ("serves-no-more", "takes-all")
+        ),
+    ),
     effect("its message differs each time", does=stuffed(lambda asked: {"message": f"Not enough, {asked.nth} times."})),
     effect(
         "its decline has no category",

@@ -236,6 +236,7 @@ _ALREADY = (
         "access ends",
     ),
     "it takes more than one",
+    "its last call overdraws",
 )
 LEGAL: tuple[Kind, ...] = (
     kind("it is the sandbox as it is", allows=(_KEPT,)),
@@ -252,7 +253,12 @@ LEGAL: tuple[Kind, ...] = (
         if entry.name.startswith(_ALREADY) and entry.at == ("translate",)
     ),
 )
-_ALSO = {"access comes a moment later": _LATER, "its price depends on use, as the profile says": _RANGE}
+_OVERDRAWN = "an account that its last success overdraws"
+_ALSO = {
+    "access comes a moment later": _LATER,
+    "its price depends on use, as the profile says": _RANGE,
+    "its last call overdraws an account": _OVERDRAWN,
+}
 
 UNPROVEN: tuple[Kind, ...] = (
     kind("others took from the account once, between two steps", robbed=23),
@@ -448,6 +454,9 @@ _TERMS = Terms(
         (Deed(verb="call", number=1, came=(Came.UNCLEAR,)), "23", "3", "it takes 20"),
         (Deed(verb="race", came=(Came.SERVED, Came.UNCLEAR)), "23", "3", ""),
         (Deed(verb="race", came=(Came.SERVED, Came.SERVED)), "13", "-7", "where 13 is there"),
+        (Deed(verb="race", came=(Came.SERVED, Came.SERVED)), "18", "-2", ""),
+        (Deed(verb="call", number=1, came=(Came.SERVED,)), "3", "-7", "where 3 is there"),
+        (Deed(verb="call", number=1, came=(Came.SERVED,)), "8", "-2", ""),
         (Deed(verb="decline", came=(Came.SERVED,)), "13", "3", ""),
         (Deed(verb="decline", came=(Came.REFUSED,)), "13", "12", "takes 1"),
         (Deed(verb="top up"), "13", "23", ""),

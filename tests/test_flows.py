@@ -67,7 +67,9 @@ def test_every_scored_requirement_of_flows_has_a_fault() -> None:
 
 def test_every_allowed_phrase_of_flows_has_a_variant() -> None:
     """Each ``allowed`` of a row on effects is shown by a variant, and no variant names one that is not there."""
-    allowed = {f"{r.id}: {phrase}" for r in REQUIREMENTS.values() if r.cls == "flows" and r.id != ORDER for phrase in r.allowed}
+    allowed = {
+        f"{r.id}: {phrase}" for r in REQUIREMENTS.values() if r.cls == "flows" and r.id != ORDER for phrase in r.allowed
+    }
     assert {phrase for entry in LEGAL for phrase in entry.allows} == allowed
 
 

@@ -17,10 +17,9 @@ from conformance.profile import Flow, Observe, Price
 def test_parallel_serves_no_more(evidence: Evidence) -> None:
     def no_more(flow: Flow) -> None:
         bought = 0
-        for turn, held, price, _ in _rounds(evidence, flow):
+        for turn, held, _, pays, _ in _rounds(evidence, flow):
             good = _served(evidence, flow, turn)
             bought += len(good)
-            pays = int(held / price.minimum)
             if len(good) > pays:
                 raise Violation(
                     expected=f"{pays} of {evidence.profile.limits.volley} requests at the same time served: {held:f} is there",
@@ -40,18 +39,19 @@ def test_parallel_takes_all(evidence: Evidence) -> None:
     def all_taken(flow: Flow) -> None:
         wrong = []
         bought = too_many = 0
-        for turn, held, price, watched in _rounds(evidence, flow):
+        for turn, held, price, pays, watched in _rounds(evidence, flow):
             good = len(_served(evidence, flow, turn))
             lost = sum(_silent(evidence, flow, turn, copy) for copy in _copies(evidence))
             total = Price(minimum=price.minimum * good, maximum=price.maximum * (good + lost))
             called = label(flow, f"round {turn}", "debited")
             bought += good
-            too_many += good > int(held / price.minimum)
+            too_many += good > pays
             left, taken = settled(evidence, called, watched, fits(held, total))
             told = f"{held - left:f} taken for {good} served of {held:f}, {left:f} left"
-            if left < 0:
+            lowest = min(Decimal(0), held - price.maximum * pays)
+            if left < lowest:
                 raise Violation(
-                    expected="a balance that is not below zero",
+                    expected=f"a balance that is not below {lowest:f}",
                     received=told,
                     at=f"probe {watched[0]!r}",
                     exchange=called,
@@ -69,8 +69,11 @@ def test_parallel_takes_all(evidence: Evidence) -> None:
     each_flow(evidence, all_taken)
 
 
-def _rounds(evidence: Evidence, flow: Flow) -> Iterator[tuple[int, Decimal, Price, tuple[str, Observe]]]:
-    """The rounds of requests at the same time: number, what the account had, price and probe; Untestable for none."""
+def _rounds(evidence: Evidence, flow: Flow) -> Iterator[tuple[int, Decimal, Price, int, tuple[str, Observe]]]:
+    """The rounds of requests at the same time: number, what the account had, price, how many that pays for, and probe.
+
+    Raises Untestable where there is none.
+    """
     wrong, price = list(debits(evidence, flow)), effects.price(flow, begun(evidence, flow))
     if wrong and price:
         reason = "a single success does not take its price"
@@ -94,7 +97,8 @@ def _rounds(evidence: Evidence, flow: Flow) -> Iterator[tuple[int, Decimal, Pric
             )
             raise Untestable(reason)
         asked += 1
-        yield turn, held, price, watched
+        short = number(evidence, label(flow, called, "refused"), *watched)
+        yield turn, held, price, effects.paid_for(held, price, short), watched
     if not asked:
         reason = f'flow "{flow.name}" cannot be undone, so that it is gone once only (flow.undo)'
         raise Untestable(reason)
