@@ -3,14 +3,13 @@
 import socket
 import time
 import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from real import servers
-from sessions import Ran, under_way
+from sessions import Ran, session
 
 from conformance import facilitator
 from conformance.exchange import Exchange
@@ -45,9 +44,10 @@ _ASKS_WITHIN = 5.0
 """Seconds in which a server of version 2 asks its facilitator at the start what it supports."""
 
 
-@contextmanager
-def _begun(name: str, folder: Path) -> Iterator[Callable[[float], Ran]]:
-    """A run that pays a server of that name, under way."""
+@pytest.fixture(scope="module", params=servers.NAMES)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Ran]]:
+    """Each server in turn: its name, and a run that pays it."""
+    name: str = request.param
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -58,37 +58,8 @@ def _begun(name: str, folder: Path) -> Iterator[Callable[[float], Ran]]:
         while name[-1] == "2" and not early.control.calls() and time.monotonic() < until:
             time.sleep(0.05)
         early.stop()
-        yield under_way(folder, text=PROFILE.format(url=url, port=port, version=name[-1]))
-
-
-@pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Ran]]:
-    """The run against each server; while one is looked into, the next is under way: most of a run is waiting."""
-    left = [name for name in servers.NAMES if any(f"[{name}]" in item.name for item in request.session.items)]
-    with ExitStack() as stack:
-        going: dict[str, Callable[[float], Ran]] = {}
-        had: dict[str, Ran] = {}
-
-        def begin(name: str) -> None:
-            left.remove(name)
-            going[name] = stack.enter_context(_begun(name, tmp_path_factory.mktemp(name)))
-
-        def one(name: str) -> Ran:
-            if name not in had:
-                for each in [*([name] if name in left else []), *[other for other in left if other != name][:1]]:
-                    begin(each)
-                had[name] = going.pop(name)(180)
-            return had[name]
-
-        yield one
-        for ended in going.values():
-            ended(180)
-
-
-@pytest.fixture(params=servers.NAMES)
-def run(request: pytest.FixtureRequest, runs: Callable[[str], Ran]) -> tuple[str, Ran]:
-    """Each server in turn: its name, and a run that pays it."""
-    return request.param, runs(request.param)
+        text = PROFILE.format(url=url, port=port, version=name[-1])
+        yield name, session(tmp_path_factory.mktemp(name), text=text, within=180)
 
 
 def test_a_paid_server_is_red_where_it_is_wrong_and_nowhere_else(run: tuple[str, Ran]) -> None:
