@@ -15,8 +15,9 @@ from jsonschema.exceptions import SchemaError
 from referencing.exceptions import Unresolvable
 
 from conformance import documents, schema
-from conformance.probe import Probe, value_at
+from conformance.probe import Probe
 from conformance.profile import Endpoint
+from conformance.selector import at_pointer
 
 __all__ = ["LABEL", "OTHER", "asked", "fitting", "other_bodies", "unusable"]
 
@@ -168,7 +169,7 @@ def _joined(part: dict[str, Any], whole: Any) -> dict[str, Any]:
     together = {name: value for name, value in part.items() if name not in {"$ref", "allOf"}}
     parts = list(part.get("allOf", ()))
     if (reference := part.get("$ref")) is not None:
-        named = value_at(whole, reference[1:]) if reference == "#" or reference.startswith("#/") else None
+        named = at_pointer(whole, reference[1:]) if reference == "#" or reference.startswith("#/") else None
         if named is None:
             raise _Unfit
         parts.insert(0, named)

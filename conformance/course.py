@@ -5,10 +5,11 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from conformance.asking import Changes, request_to
 from conformance.attempts import GOOD, label, versions
 from conformance.exchange import Exchange, Failure
 from conformance.gather import unpaid
-from conformance.probe import Changes, Probe, request_to
+from conformance.probe import Probe
 from conformance.profile import Endpoint, Entitlement, Profile
 from conformance.programs import BEFORE, ENDING, FAULTS, LETTERS, STOCK, Again, Fresh, parsed
 from conformance.protocols import x402

@@ -12,9 +12,10 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 from conformance import effects
+from conformance.asking import Changes, request_to
 from conformance.effects import Unwatched
 from conformance.exchange import Exchange, Request
-from conformance.probe import Changes, Probe, request_to
+from conformance.probe import Probe
 from conformance.profile import Flow, Observe, Price, Profile, Step
 
 __all__ = [

@@ -4,10 +4,11 @@ import re
 from html import unescape
 from urllib.parse import urlsplit
 
+from conformance.asking import request_to
 from conformance.exchange import Exchange, Response
 from conformance.fields import links, resolved
 from conformance.page import HTML, Action, Page
-from conformance.probe import Probe, request_to
+from conformance.probe import Probe
 from conformance.profile import Endpoint
 from conformance.protocols import x402
 from conformance.purse import Order

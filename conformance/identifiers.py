@@ -3,9 +3,10 @@
 import json
 from dataclasses import replace
 
+from conformance.asking import Changes, request_to
 from conformance.attempts import GOOD, drop_unpayable, label, versions
 from conformance.gather import unpaid
-from conformance.probe import Changes, Copy, Probe, request_to
+from conformance.probe import Copy, Probe
 from conformance.profile import Endpoint, Entitlement
 from conformance.protocols import x402
 from conformance.protocols.x402.identifier import IDENTIFIER, advertises, requires

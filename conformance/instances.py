@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from conformance import facilitator, target
+from conformance.asking import request_to
 from conformance.exchange import Exchange, Failure
 from conformance.facilitator import FAULTS, Kind
 from conformance.gather import spoken, unpaid
-from conformance.probe import Probe, request_to
+from conformance.probe import Probe
 from conformance.profile import Endpoint, ProfileError
 from conformance.purse import Order, Purse
 

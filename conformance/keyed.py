@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from conformance.asking import Changes, request_to
 from conformance.exchange import Exchange, Request
 from conformance.keys import (
     NOBODY,
@@ -18,7 +19,7 @@ from conformance.keys import (
     without_key,
 )
 from conformance.paid import NOTHING
-from conformance.probe import Changes, Probe, request_to
+from conformance.probe import Probe
 from conformance.profile import Endpoint, Family, Idempotency
 
 __all__ = [

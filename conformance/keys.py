@@ -8,10 +8,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from conformance import facts
+from conformance.asking import Changes, request_to
 from conformance.exchange import Request, Response
-from conformance.probe import Changes, request_to, value_at
 from conformance.profile import ANONYMOUS, Endpoint, Family, Idempotency, Profile
 from conformance.profile.environment import bears_secret
+from conformance.selector import at_pointer
 
 __all__ = [
     "NOBODY",
@@ -142,7 +143,7 @@ def key_in(rules: Idempotency, request: Request) -> str:
         values = (value for name, value in request.headers if name.lower() == (rules.key.header or "").lower())
         return next(values, "").strip('"')
     if request.body.startswith((b"{", b"[")):
-        return str(value_at(json.loads(request.body), rules.key.member or ""))
+        return str(at_pointer(json.loads(request.body), rules.key.member or ""))
     return dict(parse_qsl(request.body.decode())).get(_form_name(_parts(rules)), "")
 
 

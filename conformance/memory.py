@@ -9,11 +9,12 @@ from functools import partial
 from types import MappingProxyType
 
 from conformance import facilitator
+from conformance.asking import request_to
 from conformance.attempts import GOOD, label, versions
 from conformance.course import counters, performed, stocked
 from conformance.exchange import Exchange, Failure, Request
 from conformance.instances import Instance, begun, scratch
-from conformance.probe import Probe, request_to
+from conformance.probe import Probe
 from conformance.profile import Endpoint, Entitlement, Profile, ProfileError
 from conformance.protocols import x402
 from conformance.purse import Made, Order, Unpayable

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
 
+from conformance.asking import Changes
 from conformance.attempts import GOOD, OWN_FIELD, Attempts, drop_unpayable, label, versions
 from conformance.gather import unpaid
 from conformance.paid import Paid
-from conformance.probe import Carry, Changes, Probe
+from conformance.probe import Carry, Probe
 from conformance.profile import Variation
 from conformance.protocols import x402
 from conformance.purse import Order

@@ -1,40 +1,25 @@
 """The hand that asks: builds requests as the profile describes them and keeps each answer under its label."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypedDict, Unpack
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from typing import Protocol, Unpack
 
+from conformance.asking import Changes, means_429, request_to
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Failure, Request
 from conformance.paid import NOTHING
 from conformance.profile import Endpoint, Entitlement, Profile
 from conformance.protocols import x402
 from conformance.purse import Made, Order, Purse, Standing, Unpayable
+from conformance.selector import at_pointer
 from conformance.wire import Wire
 
-__all__ = ["Carry", "Changes", "Copy", "Gather", "Probe", "means_429", "request_to", "value_at"]
-
-USER_AGENT = "pytest-402/0.1 (+conformance run)"
+__all__ = ["Carry", "Copy", "Gather", "Probe"]
 
 _LAG = 0.3
 """Seconds for which we look whether a witness moves by itself."""
-
-
-class Changes(TypedDict, total=False):
-    """What a gather may put in place of what the profile says; as for ``request_to``."""
-
-    method: str
-    path: str
-    url: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    without: tuple[str, ...]
-    identity: str
-    body: bytes
 
 
 Carry = Callable[[str], Changes]
@@ -303,7 +288,9 @@ class Probe:
         response = self.wire.send(request, account="witness").response
         if response is None or not 200 <= response.status < 300:
             return None
-        found = response.value(witness.header) if witness.header else value_at(response.json_or_none(), witness.pointer)
+        found = (
+            response.value(witness.header) if witness.header else at_pointer(response.json_or_none(), witness.pointer)
+        )
         return _whole(found)
 
     def offer(self, version: int) -> x402.Offer:
@@ -323,53 +310,6 @@ class Probe:
         return found
 
 
-def means_429(profile: Profile, endpoint: Endpoint | None) -> bool:
-    """Whether a 429 of ``endpoint`` is a refusal that the profile declares, and not one to be waited out."""
-    if endpoint is None:
-        return False
-    return any(429 in answer.status for answer in profile.answers if answer.name in endpoint.answers)
-
-
-def request_to(
-    profile: Profile,
-    endpoint: Endpoint | None,
-    *,
-    method: str = "",
-    path: str = "",
-    url: str = "",
-    query: Mapping[str, str] | None = None,
-    headers: Mapping[str, str] | None = None,
-    without: tuple[str, ...] = (),
-    identity: str = "",
-    body: bytes | None = None,
-) -> Request:
-    """The request that reaches ``endpoint``, with what is given put in place of what the profile says.
-
-    ``headers`` and ``query`` are added to the endpoint's, the same name replaced; ``without`` names fields to leave
-    out. ``url`` replaces the whole target; then nothing of the profile's own fields goes along, nor any content.
-    """
-    fields = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
-    content = b""
-    asked = dict(endpoint.query) if endpoint else {}
-    if not url:
-        who = identity or (endpoint.identity if endpoint else "anonymous")
-        fields = _merged(fields, profile.target.headers)
-        fields = _merged(fields, profile.identities[who].headers if who in profile.identities else {})
-        if endpoint:
-            fields = _merged(fields, endpoint.headers)
-            content, media_type = _body(endpoint)
-            if media_type:
-                fields = _merged({"Content-Type": media_type}, fields)
-        asked |= query or {}
-        url = _url(profile.target.base_url, path or (endpoint.path if endpoint else "/"), asked)
-    return Request(
-        method=method or (endpoint.method if endpoint else "GET"),
-        url=url,
-        headers=tuple((k, v) for k, v in _merged(fields, headers or {}).items() if k.lower() not in without),
-        body=content if body is None else body,
-    )
-
-
 def _both(changes: Changes, others: Changes) -> Changes:
     """Both changes, the fields and queries of the two together."""
     joined = Changes(**{**changes, **others})
@@ -383,37 +323,3 @@ def _whole(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     return int(value) if isinstance(value, int) or value.strip().isdecimal() else None
-
-
-def value_at(document: Any, pointer: str) -> Any:
-    """What a JSON Pointer (RFC 6901) points at; None when there is nothing."""
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(document, dict) and key in document:
-            document = document[key]
-        elif isinstance(document, list) and key.isdecimal() and int(key) < len(document):
-            document = document[int(key)]
-        else:
-            return None
-    return document
-
-
-def _merged(fields: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
-    taken = {name.lower() for name in others}
-    return {name: value for name, value in fields.items() if name.lower() not in taken} | dict(others)
-
-
-def _url(base: str, path: str, query: Mapping[str, str]) -> str:
-    parts = urlsplit(base)
-    # What stands in a profile as people write it goes out as URLs are written (RFC 3986 section 2.1).
-    own_path, _, own_query = quote(path, safe="/?:@!$&'()*+,;=%-._~[]").partition("?")
-    asked = "&".join(part for part in (own_query, urlencode(query)) if part)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + own_path, asked, ""))
-
-
-def _body(endpoint: Endpoint) -> tuple[bytes, str]:
-    if endpoint.json is not None:
-        return json.dumps(endpoint.json).encode(), "application/json"
-    if endpoint.form is not None:
-        return urlencode(endpoint.form).encode(), "application/x-www-form-urlencoded"
-    return (endpoint.body or "").encode(), ""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from conformance.asking import Changes
 from conformance.attempts import GOOD, label, versions
 from conformance.exchange import Response
 from conformance.gather import unpaid
-from conformance.probe import Changes, Gather, Probe
+from conformance.probe import Gather, Probe
 from conformance.profile import Endpoint, Entitlement
 from conformance.protocols import x402
 from conformance.protocols.x402.encoding import TWINS

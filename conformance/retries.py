@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from conformance.asking import Changes, request_to
 from conformance.attempts import GOOD, drop_unpayable, label, versions
 from conformance.exchange import Exchange, Request
 from conformance.occasions import failing, hanging, variation
 from conformance.paid import NOTHING
-from conformance.probe import Changes, Probe, request_to
+from conformance.probe import Probe
 from conformance.profile import Entitlement
 from conformance.protocols import x402
 from conformance.protocols.x402.payment import Flow

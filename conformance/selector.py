@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jmespath
 import soupsieve
@@ -26,6 +26,7 @@ __all__ = [
     "Scalar",
     "Selector",
     "Text",
+    "at_pointer",
     "compiled_expression",
     "compiled_regex",
     "parse",
@@ -163,6 +164,19 @@ def resolve_pointer(document: object, pointer: str) -> list[tuple[str, object]]:
     for segment in pointer.split("/")[1:]:
         found = [below for at, value in found for below in _step(at, value, segment)]
     return found
+
+
+def at_pointer(document: Any, pointer: str) -> Any:
+    """What a JSON Pointer (RFC 6901) points at; None when there is nothing."""
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(document, dict) and key in document:
+            document = document[key]
+        elif isinstance(document, list) and key.isdecimal() and int(key) < len(document):
+            document = document[int(key)]
+        else:
+            return None
+    return document
 
 
 def compiled_regex(text: str) -> re.Pattern[str]:

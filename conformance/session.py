@@ -21,10 +21,10 @@ import hypothesis.configuration
 import pytest
 
 from conformance import catalogue, collect, facilitator, known, options, profile, run, target
+from conformance.asking import means_429, request_to
 from conformance.budget import own_payer
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome
-from conformance.probe import means_429, request_to
 from conformance.profile import Environment, FacilitatorMode, Profile, ProfileError
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor

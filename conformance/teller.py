@@ -13,12 +13,13 @@ from functools import partial
 from itertools import pairwise
 
 from conformance import effects, keys
+from conformance.asking import Changes, request_to
 from conformance.balances import Book, Came, Deed, Terms
 from conformance.dealings import MOST_TOP_UPS, Said, parsed
 from conformance.effects import Unwatched
 from conformance.exchange import Exchange
 from conformance.flows import flows_of, fresh, fulfilled, label, read, strangers_to, traversed, walk
-from conformance.probe import Changes, Probe, request_to
+from conformance.probe import Probe
 from conformance.profile import Endpoint, Flow, Observe, Price, Profile
 from conformance.walks import AGAIN, BEGUN, THEN
 

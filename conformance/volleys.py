@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from conformance.asking import Changes, request_to
 from conformance.attempts import label
 from conformance.gather import unpaid
-from conformance.probe import Changes, Copy, Gather, Probe, request_to
+from conformance.probe import Copy, Gather, Probe
 from conformance.profile import Endpoint
 from conformance.protocols import x402
 from conformance.purse import Made

@@ -14,10 +14,10 @@ from serving import GOODS, MARKET, Altered, Change, Relay, relayed, unaltered
 from shop import Shop
 
 from conformance import _data, catalogue, checks, facilitator, profile
+from conformance.asking import means_429, request_to
 from conformance.exchange import Exchange
 from conformance.known import KnownFailures
 from conformance.outcome import Outcome, Verdict
-from conformance.probe import means_429, request_to
 from conformance.profile import Profile
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor

@@ -32,6 +32,7 @@ ROOMS = (
     (
         "budget",
         "purse",
+        "asking",
         "probe",
         "gather",
         "attempts",

@@ -11,8 +11,8 @@ from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import again, as_browser, cross_origin, no_accept, paid, spoofed_host, strangers, unpaid
 from conformance.outcome import Inapplicable, Untestable, Violation
-from conformance.probe import value_at
 from conformance.profile import Family, Marker, MarkerKind
+from conformance.selector import at_pointer
 
 
 @check("http.no-paid-content", unpaid, again, paid)
@@ -88,7 +88,7 @@ def marked(response: Response, marker: Marker) -> str:
         case MarkerKind.HEADER:
             return "the header section" if response.values(marker.value) else ""
         case MarkerKind.POINTER:
-            return "the body" if value_at(response.json_or_none(), marker.value) is not None else ""
+            return "the body" if at_pointer(response.json_or_none(), marker.value) is not None else ""
         case MarkerKind.RE:
             places = {"the body": content, "the header section": head_text}
             return next((place for place, text in places.items() if re.search(marker.value, text)), "")
