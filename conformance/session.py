@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -158,6 +159,14 @@ class Session:
         node.workerinput["conformance_base_url"] = self._profile.target.base_url
         node.workerinput["conformance_down"] = self._down
         node.workerinput["conformance_means"] = self._means.to_json()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """How rows are dealt out, where nobody chose another way than the usual one."""
+        if config.getoption("dist") != "load":
+            return None
+        # pytest-xdist is there, or nobody would ask.
+        return import_module("conformance.workers").ByEndpoint(config, log)
 
     def _begin_facilitator(self) -> str:
         """Starts the scripted facilitator, if the profile asks for one; the URL at which the target sees it."""

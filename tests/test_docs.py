@@ -58,7 +58,7 @@ ROOMS = (
     ("run",),
     ("judge", "known"),
     ("report",),
-    ("collect", "options", "session", "__main__"),
+    ("collect", "options", "workers", "session", "__main__"),
 )
 
 

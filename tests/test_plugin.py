@@ -168,7 +168,7 @@ def test_workers_come_to_the_same(tmp_path: Path, here: str) -> None:
 
 
 def test_workers_share_what_we_started(tmp_path: Path) -> None:
-    """One server and one facilitator for all of them, and no worker moves the witness under the eye of another."""
+    """One server and one facilitator for all of them; one worker asks at an endpoint, and no other moves its witness."""
     pytest.importorskip("xdist")
     claims = '[claims]\nclasses = ["x402/guard", "x402/settlement", "x402/order", "x402/durable"]\n'
     text = paid_profile(claims=claims, target="restart = true\nreplicas = 2\n")
@@ -180,6 +180,7 @@ def test_workers_share_what_we_started(tmp_path: Path) -> None:
     assert len({exchange["request"]["url"].split("/")[2] for exchange in shared.values()}) == 1
     paid = {key: exchange["paid"] for key, exchange in shared.items() if "paid" in exchange}
     assert {key.rpartition("@")[2] for key, note in paid.items() if note["calls"]} == {"gw0", "gw1"}
+    assert len({key.rpartition("@")[2] for key in shared if key.startswith("weather/")}) == 1
     order = [row for row in ran.report["results"] if row["class"] == "x402/order"]
     assert {row["outcome"] for row in order} == {"passed", "inapplicable"}
     payers = [line["payer"] for line in ran.report["payments"]]
