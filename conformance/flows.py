@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlencode
 
-from conformance import effects
+from conformance import effects, keys
 from conformance.effects import Unwatched
 from conformance.exchange import Exchange, Request
 from conformance.probe import Changes, Probe, request_to
-from conformance.profile import Flow, Observe, Price, Profile, Step
+from conformance.profile import Flow, Idempotency, Observe, Price, Profile, Step
 
 __all__ = [
     "REFUSALS",
@@ -37,6 +37,7 @@ REFUSALS = 3
 _LATE = 1.0
 """Seconds for which a probe that does not read what it should is read on: it may lag, or move by itself."""
 _PAUSE = 0.2
+_USUAL = "idempotency-key"
 _STEPS, _UNDO = "flow", "undo"
 """Whose budgets of requests count: what is used up at an endpoint, or by steps, does not keep us from giving back."""
 
@@ -170,12 +171,16 @@ def fresh(probe: Probe, who: str) -> Changes:
     endpoint, rules = probe.endpoint, probe.profile.idempotency
     if endpoint is None or endpoint.method in {"GET", "HEAD"}:
         return Changes(identity=who)
-    given = next((name for name in endpoint.headers if name.lower() == "idempotency-key"), "")
+    if rules and rules.key.member and keys.carries(rules, endpoint):
+        return Changes(**{**keys.carried(rules, endpoint, keys.fresh_key()), "identity": who})
+    given = next((name for name in endpoint.headers if name.lower() == _USUAL), "")
     name = (rules.key.header if rules else None) or given
-    if not name:
-        return Changes(identity=who)
-    key = probe.purse.identifier()
-    return Changes(identity=who, headers={name: f'"{key}"' if rules and rules.quoted else key})
+    return Changes(identity=who, headers={name: _fresh_field(rules)}) if name else Changes(identity=who)
+
+
+def _fresh_field(rules: Idempotency | None) -> str:
+    key = keys.fresh_key()
+    return f'"{key}"' if rules and rules.quoted else key
 
 
 def read(probe: Probe, name: str, watch: Observe, when: str) -> Decimal | None:
@@ -214,10 +219,13 @@ def fulfilled(step: Step, exchange: Exchange) -> bool:
 
 
 def _step(probe: Probe, flow: Flow, step: Step) -> Request:
-    fields, body = dict(step.headers), (step.body or "").encode()
-    media_type = ""
+    rules = probe.profile.idempotency
+    named = {_USUAL, (rules.key.header or _USUAL).lower() if rules else _USUAL}
+    # Under a key that was brought before, nothing would be bought a second time.
+    fields = {name: _fresh_field(rules) if name.lower() in named else value for name, value in step.headers.items()}
+    body, media_type = (step.body or "").encode(), ""
     if step.json is not None:
-        body, media_type = json.dumps(step.json).encode(), "application/json"
+        body, media_type = json.dumps(keys.renewed(rules, step.json)).encode(), "application/json"
     elif step.form is not None:
         body, media_type = urlencode(step.form).encode(), "application/x-www-form-urlencoded"
     if media_type and "content-type" not in {name.lower() for name in fields}:
