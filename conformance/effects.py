@@ -106,9 +106,10 @@ def within(debit: Decimal, price: Price, *shown: Decimal) -> bool:
 def paid_for(held: Decimal, price: Price, refused_at: Decimal) -> int:
     """How many successes one after another ``held`` pays for, where somebody was refused who had ``refused_at``.
 
-    Who has more than that, and less than the price, may be served: an account may be overdrawn by its last success.
+    Who has more than that, and less than the price, may be served: an account may be overdrawn by its last success,
+    or owe as much as somebody owed who was refused.
     """
-    over = held - max(refused_at, Decimal(0))
+    over = held - refused_at
     return max(math.ceil(over / price.minimum), 0) if price.minimum > 0 else sys.maxsize
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +41,8 @@ class Accounts(Ledger):
     """Whether a top-up adds anything."""
     keeps: int = 0
     """What is left when all is taken back."""
+    begins: Mapping[str, int] = field(default_factory=dict)
+    """What accounts have at first, where that is something else."""
     sticks: bool = False
     """Whether a reset takes nothing back."""
     lags: int = 0
@@ -68,7 +70,7 @@ class Accounts(Ledger):
         """Makes it another ledger, of which nothing is taken yet."""
         for name, value in {**{name: getattr(Accounts(), name) for name in Accounts.__slots__}, **flaws}.items():
             setattr(self, name, value)
-        self.balances = {}
+        self.balances = dict(self.begins)
 
     async def take(self, account: str, price: int) -> bool:
         """Takes the price, in its own way."""

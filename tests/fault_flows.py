@@ -334,6 +334,14 @@ LEGAL: tuple[Effect, ...] = (
             for what in ("serves-no-more", "takes-all")
         ),
     ),
+    effect(
+        "its account may owe up to twenty",
+        begins={"broke": -17},
+        keeps=-20,
+        above=-11,
+        edit=tops_up(40),
+        only=("flows.parallel", "flows.success-debits"),
+    ),
     effect("its message differs each time", does=stuffed(lambda asked: {"message": f"Not enough, {asked.nth} times."})),
     effect(
         "its decline has no category",

@@ -236,6 +236,7 @@ _ALREADY = (
         "access ends",
     ),
     "it takes more than one",
+    "its account may owe",
     "its last call overdraws",
 )
 LEGAL: tuple[Kind, ...] = (

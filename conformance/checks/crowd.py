@@ -98,7 +98,11 @@ def _rounds(evidence: Evidence, flow: Flow) -> Iterator[tuple[int, Decimal, Pric
             raise Untestable(reason)
         asked += 1
         short = number(evidence, label(flow, called, "refused"), *watched)
-        yield turn, held, price, effects.paid_for(held, price, short), watched
+        pays = effects.paid_for(held, price, short)
+        if short < 0 and pays >= many:
+            reason = f"who is refused has {short:f}: as far as that may be owed, {held:f} pays for all {many} (limits.volley)"
+            raise Untestable(reason)
+        yield turn, held, price, pays, watched
     if not asked:
         reason = f'flow "{flow.name}" cannot be undone, so that it is gone once only (flow.undo)'
         raise Untestable(reason)
