@@ -87,7 +87,7 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
     done = True
     with _carried_out(probe, flow, time_) as walked:
         if walked:
-            held = before.read("credited")
+            held = before.credited()
             _until(probe, flow, label(flow, time_, "opened"), refused=False)
             if held is not None:
                 done = before.settle("debited", held, times=1) and before.price is not None
@@ -124,6 +124,20 @@ class _Account:
     time: int | str
     watch: tuple[str, Observe] | None
     price: Price | None
+    refused_at: Decimal | None
+    """What it had when it was refused."""
+
+    def credited(self) -> Decimal | None:
+        """What the account has after the steps, read until it moves: what was bought may come a little later."""
+        found = self.read("credited")
+        until, early = time.monotonic() + _LATE, 0
+        while self.watch and found is not None and found == self.refused_at and time.monotonic() < until:
+            time.sleep(_PAUSE)
+            early += 1
+            called, name = label(self.flow, self.time, "credited"), self.watch[0]
+            self.probe.kept[f"{called}, early {early} ({name})"] = self.probe.kept.pop(f"{called} ({name})")
+            found = self.read("credited")
+        return found
 
     def read(self, when: str) -> Decimal | None:
         """What the account has; None where nothing reads it."""
@@ -154,16 +168,19 @@ def _refused(probe: Probe, flow: Flow, time_: int | str) -> _Account | None:
             read(probe, name, watch, label(flow, time_, "before"))
     answer = probe.ask(label(flow, time_, "refused"), **fresh(probe, flow.identity))
     record = effects.refusal(probe.profile, endpoint, answer.response)
-    for name, watch in probe.profile.observe.items():
-        if watch.identity == flow.identity:
-            read(probe, name, watch, label(flow, time_, "refused"))
+    had = {
+        name: read(probe, name, watch, label(flow, time_, "refused"))
+        for name, watch in probe.profile.observe.items()
+        if watch.identity == flow.identity
+    }
     if record is None:
         return None
     try:
         found = effects.account(probe.profile, flow, record)
     except Unwatched:
         found = None
-    return _Account(probe=probe, flow=flow, time=time_, watch=found, price=effects.price(flow, record))
+    held, price = had.get(found[0]) if found else None, effects.price(flow, record)
+    return _Account(probe=probe, flow=flow, time=time_, watch=found, price=price, refused_at=held)
 
 
 def fresh(probe: Probe, who: str) -> Changes:
@@ -271,7 +288,7 @@ def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
     if account is None or account.price is None or account.price.minimum <= 0 or account.watch is None:
         return None
     with _carried_out(probe, flow, called) as walked:
-        held = account.read("credited") if walked else None
+        held = account.credited() if walked else None
         if held is None or not account.price.minimum <= held < account.price.minimum * many:
             return None
         # Where access came late, it is given the time that it took.

@@ -1,6 +1,7 @@
 """A server whose accounts misbehave in one way, and what is judged of it: the words of the table of effects."""
 
 import asyncio
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,10 @@ class Accounts(Ledger):
     """At which reading, counted from 1, others take ten more; 0 for never."""
     free: int = 0
     """How many calls cost nothing."""
+    slow: float = 0
+    """Seconds until what a top-up adds is there."""
+    cached: float = 0
+    """Seconds for which a probe reads what it has read."""
     late: int = 0
     """How many calls are refused after a top-up, and after a reset are still served."""
     _serving: set[str] = field(default_factory=set)
@@ -65,6 +70,8 @@ class Accounts(Ledger):
     _wait: int = 0
     _fines: int = 0
     _read: int = 0
+    _was: int = 0
+    _kept_until: float = 0
 
     def begin(self, **flaws: Any) -> None:
         """Makes it another ledger, of which nothing is taken yet."""
@@ -104,6 +111,12 @@ class Accounts(Ledger):
 
     def reads(self, account: str) -> int:
         """What the probe says."""
+        if time.monotonic() < self._kept_until:
+            return self._was
+        self._kept_until, self._was = time.monotonic() + self.cached, self._now(account)
+        return self._was
+
+    def _now(self, account: str) -> int:
         self._read += 1
         self.balances[account] = super_balance(self, account) - self.drifts - 10 * (self._read == self.robbed)
         left, old = self._old.get(account, (0, 0))
@@ -114,7 +127,9 @@ class Accounts(Ledger):
 
     def add(self, account: str, more: int) -> None:
         """Adds, where it does."""
-        if self.opens:
+        if self.opens and self.slow:
+            asyncio.get_running_loop().call_later(self.slow, Ledger.add, self, account, more)
+        elif self.opens:
             Ledger.add(self, account, more)
             self._wait = self.late
 

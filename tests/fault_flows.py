@@ -342,6 +342,7 @@ LEGAL: tuple[Effect, ...] = (
         edit=tops_up(40),
         only=("flows.parallel", "flows.success-debits"),
     ),
+    effect("what is bought comes a moment later", slow=0.15, only=("flows.remedy", "flows.success")),
     effect("its message differs each time", does=stuffed(lambda asked: {"message": f"Not enough, {asked.nth} times."})),
     effect(
         "its decline has no category",
@@ -392,6 +393,13 @@ _STATES = ("refusal-states-balance", "success-states-balance")
 
 UNPROVEN: tuple[Effect, ...] = (
     effect("its probe is of a moment ago", lags=1, untestable=(*_OF_AN_ACCOUNT, "success-states-balance")),
+    effect(
+        "its probe is kept for longer than we wait",
+        cached=0.8,
+        edit=tops_up(20),
+        only=("flows.success",),
+        untestable=("success-debits-once", "success-debits-price", "success-states-balance"),
+    ),
     effect(
         "others take from its account",
         drifts=1,
