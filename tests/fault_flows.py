@@ -126,6 +126,19 @@ def _again_otherwise(**members: object) -> Change:
     return change
 
 
+def _closed() -> Change:
+    """Knows nobody who has taken everything back, until something is bought again."""
+    gone: list[str] = []
+
+    def change(asked: Asked, answer: Answer) -> None:
+        if asked.path.startswith("/test/"):
+            gone[:] = [asked.path] * asked.path.endswith("reset")
+        elif asked.path == "/translate" and answer.status == 402 and gone:
+            answer.become(401)
+
+    return change
+
+
 def _crowded(status: int) -> Change:
     """Turns away with another status who is refused though there is enough: somebody else is served."""
 
@@ -204,6 +217,12 @@ FAULTS: tuple[Effect, ...] = (
         "refused-again-alike",
         does=_again_otherwise(code="top_up_again"),
         only=("flows.re",),
+    ),
+    effect(
+        "who took everything back is asked for a login",
+        "refused-again-alike",
+        does=_closed(),
+        only=("flows.refused-a", "flows.remedy"),
     ),
     effect(
         "who has paid before is refused in another family",
@@ -324,6 +343,12 @@ LEGAL: tuple[Effect, ...] = (
         allows=("flows.refused-after-undo: access that ends a moment later",),
         only=("flows.remedy", "flows.refused-a"),
     ),
+    effect(
+        "its account is closed when all is taken back",
+        does=_closed(),
+        allows=("flows.refused-after-undo: an account that is closed, and refused as one",),
+        only=("flows.refused-after",),
+    ),
     effect("it takes more than one call's worth", edit=tops_up(55)),
     effect(
         "its last call overdraws an account",
@@ -438,6 +463,14 @@ UNPROVEN: tuple[Effect, ...] = (
         "its flow leaves more than a crowd takes",
         edit=tops_up(900),
         untestable=("parallel-serves-no-more", "parallel-takes-all"),
+    ),
+    effect(
+        "it asks for more than a call takes at last",
+        above=14,
+        does=then(_refusal("required", lambda _: 15), lacks("x-credits-required")),
+        edit=flow(price={"min": "5", "max": "10"}),
+        untestable=("remedy-opens",),
+        only=("flows.remedy",),
     ),
     effect(
         "its first calls are free",

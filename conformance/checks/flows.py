@@ -5,6 +5,7 @@ from decimal import Decimal
 from conformance import effects, schema
 from conformance.checks import check
 from conformance.checks.effect import account, begun, each_flow, last, number, served, stepped, unanswered
+from conformance.checks.leak import marked
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facts import Record
@@ -87,10 +88,12 @@ def _told_apart(refused: Record, response: Response) -> None:
 def _enough(evidence: Evidence, flow: Flow) -> None:
     """Raises Untestable where the steps added something, and less than a call takes."""
     found = _readings(evidence, flow, "refused", "credited")
-    if found and found[1] < found[2] < found[0].minimum:
-        reason = (
-            f'flow "{flow.name}" leaves {found[2]:f}, and a call takes {found[0].minimum:f}: let its steps add more'
-        )
+    if found is None:
+        return
+    # What a call takes at last may be less than what has to be there for it.
+    needed = max(found[0].minimum, effects.quantity(begun(evidence, flow).document.get("required")) or found[0].minimum)
+    if found[1] < found[2] < needed:
+        reason = f'flow "{flow.name}" leaves {found[2]:f}, and a call takes {needed:f}: let its steps add more'
         raise Untestable(reason)
 
 
@@ -132,6 +135,8 @@ def test_refused_after_undo(evidence: Evidence) -> None:
         if effects.refusal(evidence.profile, evidence.endpoint, response):
             return
         unanswered(response, called)
+        if _turned_away(evidence, response):
+            return
         _taken_back(evidence, flow)
         raise Violation(
             expected="the request refused, once what was bought is taken back",
@@ -150,6 +155,12 @@ def test_refused_again_alike(evidence: Evidence) -> None:
         _opened(evidence, flow)
         called = last(evidence, label(flow, 1, "refused again"))
         again = effects.refusal(evidence.profile, evidence.endpoint, evidence.response(called))
+        if again is None and _turned_away(evidence, evidence.response(called)):
+            raise Violation(
+                expected=f"the refusal from before the remedy, {once.rule.family}",
+                received=evidence.response(called).shown(),
+                exchange=called,
+            )
         if again is None:
             reason = "the request is not refused again"
             raise Untestable(reason, cause="flows.refused-after-undo")
@@ -162,6 +173,12 @@ def test_refused_again_alike(evidence: Evidence) -> None:
             )
 
     each_flow(evidence, alike)
+
+
+def _turned_away(evidence: Evidence, response: Response) -> bool:
+    """Whether nothing is served, in words of no refusal that the profile knows: a closed account, a login."""
+    marker = evidence.endpoint.marker
+    return 300 <= response.status < 500 and not (marker and marked(response, marker))
 
 
 def _told(flow: Flow) -> str:
