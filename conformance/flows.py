@@ -147,9 +147,7 @@ class _Account:
         """Reads until ``held`` less ``times`` prices is there, or it is too late; whether it is."""
         wanted: Callable[[Decimal], bool] = lambda _: True  # noqa: E731 - without a price, one reading is as good as another
         if price := self.price:
-            low, high = price.minimum * times, price.maximum * (times + lost)
-            total = Price(minimum=low, maximum=high)
-            wanted = lambda found: effects.within(held - found, total, held, found)  # noqa: E731
+            wanted = lambda found: effects.within(held - found, price, held, found, times=times, lost=lost)  # noqa: E731
         found = self.read(when)
         until, again = time.monotonic() + _LATE, 0
         while found is not None and not wanted(found) and time.monotonic() < until:

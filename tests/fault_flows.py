@@ -308,7 +308,8 @@ LEGAL: tuple[Effect, ...] = (
         "its prices are finer than its balances",
         does=then(_credits(float), _refusal("required", lambda _: 10.4)),
         allows=("flows.success-debits-price: a price that is finer than the balance is told",),
-        only=("flows.success",),
+        only=("flows.success", "flows.parallel"),
+        edit=tops_up(45),
     ),
     effect(
         "its unit is written in capitals, and is one",
@@ -435,6 +436,13 @@ UNPROVEN: tuple[Effect, ...] = (
         "its probe reads nothing",
         edit=observes(pointer="/none"),
         untestable=(*_OF_AN_ACCOUNT, *_STATES, "refusal-has-no-effect"),
+    ),
+    effect(
+        "its probe counts what is used",
+        does=_credits(lambda held: 100 - held),
+        edit=lambda written: written.update(observe={"used": written["observe"]["balance"]}),
+        only=("flows.success-debits-once",),
+        untestable=("success-debits-once",),
     ),
     effect("its probe counts something else", edit=observes(unit="stamps"), untestable=(*_OF_AN_ACCOUNT, *_STATES)),
     effect(

@@ -456,6 +456,7 @@ _TERMS = Terms(
         (Deed(verb="race", came=(Came.SERVED, Came.UNCLEAR)), "23", "3", ""),
         (Deed(verb="race", came=(Came.SERVED, Came.SERVED)), "13", "-7", "where 13 is there"),
         (Deed(verb="race", came=(Came.SERVED, Came.SERVED)), "18", "-2", ""),
+        (Deed(verb="race", came=(Came.SERVED, Came.SERVED)), "33", "12", "21 is taken"),
         (Deed(verb="call", number=1, came=(Came.SERVED,)), "3", "-7", "where 3 is there"),
         (Deed(verb="call", number=1, came=(Came.SERVED,)), "8", "-2", ""),
         (Deed(verb="decline", came=(Came.SERVED,)), "13", "3", ""),

@@ -46,7 +46,7 @@ def test_parallel_takes_all(evidence: Evidence) -> None:
             called = label(flow, f"round {turn}", "debited")
             bought += good
             too_many += good > pays
-            left, taken = settled(evidence, called, watched, fits(held, total))
+            left, taken = settled(evidence, called, watched, fits(held, price, times=good, lost=lost))
             told = f"{held - left:f} taken for {good} served of {held:f}, {left:f} left"
             lowest = min(Decimal(0), held - price.maximum * pays)
             if left < lowest:

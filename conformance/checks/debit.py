@@ -104,9 +104,9 @@ def unmoved(evidence: Evidence, flow: Flow, time: int, name: str, watch: Observe
     return about(held, had)
 
 
-def fits(held: Decimal, price: Price) -> Callable[[Decimal], bool]:
-    """Whether what is left of ``held`` is less by the price."""
-    return lambda left: within(held - left, price, held, left)
+def fits(held: Decimal, price: Price, *, times: int = 1, lost: int = 0) -> Callable[[Decimal], bool]:
+    """Whether what is left of ``held`` is less by the price, so many ``times``."""
+    return lambda left: within(held - left, price, held, left, times=times, lost=lost)
 
 
 def is_dear(debit: Decimal, price: Price) -> bool:
