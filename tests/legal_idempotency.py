@@ -16,6 +16,9 @@ def _numbered(answer: Said) -> Said:
     return replace(answer, headers={**answer.headers, "x-request-id": uuid.uuid4().hex})
 
 
+_CHARSET = {"content-type": "application/json; charset=utf-8"}
+
+
 def _unmarked(answer: Said) -> Said:
     return replace(answer, headers={"idempotent-replayed": "false", **answer.headers})
 
@@ -90,6 +93,11 @@ LEGAL: tuple[Keyed, ...] = (
         edit=keys(in_flight=[425]),
         allows=_allowed("in-flight", "another status that the profile names"),
     ),
+    keyed(
+        "its copies are told with success that the first is under way",
+        Ways(meanwhile=200),
+        edit=keys(in_flight=[200]),
+    ),
     keyed("its copies are accepted", Ways(meanwhile=202), edit=keys(in_flight=[202])),
     keyed(
         "its answers are short, and so is what it says of a key that is taken",
@@ -111,6 +119,10 @@ LEGAL: tuple[Keyed, ...] = (
         "its answers come again in another coding",
         Ways(again=lambda kept: zipped(marked(kept))),
         allows=_allowed("same-answer", "another content coding"),
+    ),
+    keyed(
+        "its answers come again with the charset that JSON has",
+        Ways(again=lambda kept: marked(replace(kept, headers={**kept.headers, **_CHARSET})), meanwhile=0),
     ),
     keyed(
         "its answers are kept a moment later",

@@ -6,7 +6,7 @@ from itertools import groupby
 from conformance import facts
 from conformance.checks import check
 from conformance.checks.envelope import rules
-from conformance.checks.kept import SAME, comes_again, control, difference, gave, kept_by, moved, refused, stored
+from conformance.checks.kept import SAME, comes_again, control, difference, gave, kept_by, moved, refused, sold, stored
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.keyed import (
@@ -117,7 +117,7 @@ def test_copies_agree(evidence: Evidence) -> None:
 def _served(evidence: Evidence, like: Response, labels: list[str]) -> list[tuple[str, Response]]:
     """The copies that were served as ``like`` was; a copy that got no answer got nothing."""
     answers = [(here, evidence.exchange(here).response) for here in labels]
-    return [(here, a) for here, a in answers if a and a.status == like.status and not refused(evidence, a)]
+    return [(here, a) for here, a in answers if a and a.status == like.status and sold(evidence, a)]
 
 
 @check("idempotency.in-flight", twice, copies)
