@@ -10,7 +10,7 @@ from cashier import Said, Ways, marked, said
 from judging import Edit
 from variant import both, first
 
-__all__ = ["FAULTS", "PAYWALL", "UNPROVEN", "Keyed", "keyed", "keys", "without_witness"]
+__all__ = ["ANOTHER", "FAULTS", "PAYWALL", "UNPROVEN", "Keyed", "keyed", "keys", "without_witness"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,9 @@ def _free(written: dict[str, Any]) -> None:
 
 PAYWALL = both(_free)
 """A profile in which an account that is refused is served as soon as it has another plan."""
+
+ANOTHER = first(answers=["paywall"])
+"""A profile in which another account is refused for want of money."""
 
 without_witness = first(witness=None)
 
@@ -105,6 +108,12 @@ FAULTS = (
     keyed(
         "an answer comes again with another status",
         Ways(again=lambda kept: marked(replace(kept, status=kept.status + 1))),
+        "same-answer",
+        "decline-comes-again",
+    ),
+    keyed(
+        "copies that wait are told another status",
+        Ways(again=lambda kept: marked(replace(kept, status=kept.status + 1)), meanwhile=0),
         "same-answer",
         "decline-comes-again",
     ),

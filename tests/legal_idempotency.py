@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from cashier import Said, Ways, marked, said, zipped
-from fault_idempotency import PAYWALL, Keyed, keyed, keys
+from fault_idempotency import ANOTHER, PAYWALL, Keyed, keyed, keys
 from variant import both, first
 
 __all__ = ["LEGAL"]
@@ -24,12 +24,12 @@ def _unmarked(answer: Said) -> Said:
 
 
 def _late() -> Callable[[Said], Said]:
-    """Still under way, the first time that it is asked."""
-    asked: list[Said] = []
+    """Still under way, the first time that it is asked of each answer."""
+    asked: list[bytes] = []
 
     def again(kept: Said) -> Said:
-        asked.append(kept)
-        return said(409, code="in_flight") if len(asked) == 1 else marked(kept)
+        asked.append(kept.body)
+        return said(409, code="in_flight") if asked.count(kept.body) == 1 else marked(kept)
 
     return again
 
@@ -214,6 +214,11 @@ LEGAL: tuple[Keyed, ...] = (
         "an account that is refused is served under the same key when it has paid",
         Ways(broke=lambda: said(402, code="upgrade", family="paywall")),
         edit=PAYWALL,
+    ),
+    keyed(
+        "a key that a refused account brought is taken for others",
+        replace(_OTHERS_409, broke=lambda: said(402, code="upgrade", family="paywall"), keeps=lambda _: True),
+        edit=both(keys(mismatch=[409]), ANOTHER),
     ),
     keyed("nobody is refused by 402", Ways(nobody=said(402, code="upgrade", family="paywall"))),
     keyed(

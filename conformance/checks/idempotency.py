@@ -23,7 +23,7 @@ from conformance.keyed import (
     respelled,
     twice,
 )
-from conformance.keys import NOBODY
+from conformance.keys import NOBODY, callers
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family
 
@@ -125,10 +125,13 @@ def test_in_flight(evidence: Evidence) -> None:
     own, first = control(evidence)
     answered = False
     for labels in _rounds(evidence):
+        made = {answer.body for _, answer in _served(evidence, first, labels)}
         for here in labels:
             if (answer := evidence.exchange(here).response) is None or answer.status == 429:
                 continue
             answered = True
+            if not refused(evidence, answer) and answer.body in made:
+                continue
             known = answer.status in own.in_flight if own.in_flight else 400 <= answer.status < 500
             if (refused(evidence, answer) or answer.status != first.status) and not known:
                 named = " or ".join(map(str, own.in_flight)) or "a 4xx"
@@ -156,6 +159,10 @@ def test_mismatch(evidence: Evidence) -> None:
         return
     name = here.partition(", ")[2]
     old = not refused(evidence, answer) and answer.body == first.body
+    since = evidence.exchange(here).at - evidence.exchange(FIRST).at
+    if own.retention and since >= own.retention:
+        reason = f"the key is {since:.0f} seconds old, and counts for {own.retention} (idempotency.retention)"
+        raise Untestable(reason)
     if old and not name.startswith("less at "):
         reason = f"{name} changes nothing here: the answer is the first one again"
         raise Untestable(reason)
@@ -227,7 +234,7 @@ def test_another_caller(evidence: Evidence) -> None:
 
 @check("idempotency.refusal-is-not-kept", twice, freed)
 def test_refusal_is_not_kept(evidence: Evidence) -> None:
-    control(evidence)
+    own, _ = control(evidence)
     refusal = evidence.response("refused under a key")
     if not refused(evidence, refusal):
         reason = f"nobody is refused here: the answer is {refusal.shown()}"
@@ -236,6 +243,10 @@ def test_refusal_is_not_kept(evidence: Evidence) -> None:
         reason = "the refusal is a decline, which may come again under its key"
         raise Inapplicable(reason)
     answer = evidence.response("served under that key")
+    another = evidence.endpoint.identity in callers(evidence.profile, evidence.endpoint)
+    if another and refused(evidence, answer) and answer.status in {*own.mismatch, 409, 422}:
+        reason = "a key that another account brought before is taken, as it is said to be"
+        raise Inapplicable(reason)
     if refused(evidence, answer):
         raise Violation(
             expected="what is paid for, as under any other key",
