@@ -60,6 +60,8 @@ class Accounts(Ledger):
     """How many calls cost nothing."""
     slow: float = 0
     """Seconds until what a top-up adds is there."""
+    resets: float = 0
+    """Seconds until a reset takes back."""
     cached: float = 0
     """Seconds for which a probe reads what it has read."""
     late: int = 0
@@ -136,7 +138,9 @@ class Accounts(Ledger):
     def reset(self, account: str) -> None:
         """Takes back, where it does."""
         self._old.pop(account, None)
-        if not self.sticks:
+        if self.resets:
+            asyncio.get_running_loop().call_later(self.resets, Ledger.reset, self, account)
+        elif not self.sticks:
             Ledger.reset(self, account)
             if self.keeps:
                 Ledger.add(self, account, self.keeps)
