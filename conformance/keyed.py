@@ -22,10 +22,13 @@ from conformance.probe import Changes, Probe, request_to
 from conformance.profile import Endpoint, Family, Idempotency
 
 __all__ = [
+    "AFTER",
     "AGAIN",
+    "ALONE",
     "AT_REST",
     "FIRST",
     "ODD",
+    "alone",
     "by_others",
     "copies",
     "declined",
@@ -39,6 +42,7 @@ __all__ = [
 
 FIRST, AGAIN = "keyed", "keyed again"
 AT_REST = "keyed, at rest"
+ALONE, AFTER = "keyed, alone", "keyed, after that"
 
 ODD: Mapping[str, Callable[[str], str]] = {
     "empty": lambda _: "",
@@ -112,9 +116,26 @@ def by_others(probe: Probe) -> None:
     rules, endpoint, _ = asks
     for name, who in callers(probe.profile, endpoint).items():
         own = probe.ask(f"own key of {name}", **_both(who, carried(rules, endpoint, fresh_key()))).response
-        probe.ask(f"kept key by {name}", **_both(who, carried(rules, endpoint, kept)))
+        brought = probe.ask(f"kept key by {name}", **_both(who, carried(rules, endpoint, kept))).response
+        if brought and not refuses(probe.profile, endpoint, brought):
+            _once_more(probe, rules, name, who)
         if own and name != NOBODY and not refuses(probe.profile, endpoint, own):
             return
+
+
+def _once_more(probe: Probe, rules: Idempotency, name: str, who: Changes) -> None:
+    """Another answer is kept, and its key brought by another, who asked under keys of his own before and after that.
+
+    Accounts that are asked in step may count to the same number once, and who is refused may be served by and by.
+    """
+    endpoint = probe.endpoint
+    assert endpoint is not None  # noqa: S101 - only an endpoint takes keys
+    key, paid = fresh_key(), endpoint.paid_identity or ""
+    probe.ask(f"another answer, for {name}", **_both(Changes(identity=paid), carried(rules, endpoint, key)))
+    for nth in (1, 2):
+        probe.ask(f"once more, own key {nth} of {name}", **_both(who, carried(rules, endpoint, fresh_key())))
+    probe.ask(f"once more, kept key by {name}", **_both(who, carried(rules, endpoint, key)))
+    probe.ask(f"once more, own key 3 of {name}", **_both(who, carried(rules, endpoint, fresh_key())))
 
 
 def _both(who: Changes, same: Changes) -> Changes:
@@ -158,6 +179,19 @@ def copies(probe: Probe) -> None:
         served = {a.body for a in answers if a and not refuses(probe.profile, endpoint, a)}
         if len(served) > 1:
             return
+
+
+def alone(probe: Probe) -> None:
+    """One more request under a fresh key, and what the witness does after it, where it moved by more than by one."""
+    probe.gather(copies)
+    spans = {label: one.paid.witness for label, one in probe.kept.items() if one.paid and one.paid.witness}
+    moves = {label: after - before for label, (before, after) in spans.items()}
+    more = any(move > moves.get(FIRST, 0) for label, move in moves.items() if label.startswith("round "))
+    if (asks := _asks(probe)) is None or not (more or moves.get(AGAIN)):
+        return
+    rules, endpoint, paid = asks
+    fresh = _both(Changes(identity=paid), carried(rules, endpoint, fresh_key()))
+    probe.rest(AFTER, _watched(probe, lambda: probe.ask(ALONE, **fresh), ALONE))
 
 
 def odd_keys(probe: Probe) -> None:

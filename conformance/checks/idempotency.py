@@ -10,9 +10,12 @@ from conformance.checks.kept import SAME, comes_again, control, difference, gave
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.keyed import (
+    AFTER,
     AGAIN,
+    ALONE,
     AT_REST,
     FIRST,
+    alone,
     by_others,
     copies,
     declined,
@@ -63,7 +66,7 @@ def test_replay_marked(evidence: Evidence) -> None:
         )
 
 
-@check("idempotency.runs-once", twice, copies)
+@check("idempotency.runs-once", twice, copies, alone)
 def test_runs_once(evidence: Evidence) -> None:
     control(evidence)
     if not (ran := moved(evidence, FIRST)):
@@ -73,6 +76,7 @@ def test_runs_once(evidence: Evidence) -> None:
         if moved(evidence, AT_REST):
             reason = "the witness moves while nothing is asked"
             raise Untestable(reason)
+        _steady(evidence, ran)
         raise _ran(again, "a request that came again under its key", AGAIN)
     if moved(evidence, AGAIN) is None:
         reason = "the witness could not be read"
@@ -80,7 +84,15 @@ def test_runs_once(evidence: Evidence) -> None:
     for labels in _rounds(evidence):
         times = moved(evidence, labels[0])
         if times is not None and times > ran:
+            _steady(evidence, ran)
             raise _ran(times, f"{len(labels)} copies that came at the same time under one key", labels[0])
+
+
+def _steady(evidence: Evidence, ran: int) -> None:
+    """Raises Untestable where the witness moves otherwise by another request, or by what went before."""
+    if moved(evidence, AFTER) or moved(evidence, ALONE) != ran:
+        reason = "the witness moves by more or less from one request to the next, or a moment later"
+        raise Untestable(reason)
 
 
 def _ran(times: int, what: str, here: str) -> Violation:
@@ -186,6 +198,10 @@ def test_not_to_the_refused(evidence: Evidence) -> None:
         here = f"kept key by {name}"
         answer, asked = evidence.response(here), True
         if what := gave(evidence, kept, own_answer, answer):
+            again = (f"once more, own key {nth} of {name}" for nth in (1, 2, 3))
+            if not refused(evidence, answer) and not all(refused(evidence, evidence.response(one)) for one in again):
+                doubt = f"{name} is refused now and then, whatever the key"
+                continue
             raise Violation(
                 expected=f"a refusal of {name}, as under any other key",
                 received=f"{answer.shown()} with {what}",
@@ -219,6 +235,10 @@ def test_another_caller(evidence: Evidence) -> None:
             reason = f"{name} gets the same under a key of his own: it is not seen whose answer it is"
             raise Untestable(reason)
         if answer.body == kept.body:
+            other, asked = (evidence.response(f"{one} {name}") for one in ("another answer, for", "once more, kept key by"))
+            if asked.body != other.body:
+                reason = f"{name} gets the bytes of a kept answer once, and not those of another one: it may be chance"
+                raise Untestable(reason)
             raise Violation(
                 expected=f"an answer to {name} himself",
                 received=f"the answer that was kept for {evidence.endpoint.paid_identity}",
