@@ -350,6 +350,13 @@ LEGAL: tuple[Effect, ...] = (
         allows=("flows.refused-after-undo: an account that is closed, and refused as one",),
         only=("flows.refused-after",),
     ),
+    effect(
+        "its paywall says that a subscription has expired",
+        does=then(says(family="paywall"), _again_otherwise(code="subscription_expired")),
+        edit=answers(translate=("paywall",)),
+        allows=("flows.refused-again-alike: a paywall that says that what was bought is over",),
+        only=("flows.refused-again",),
+    ),
     effect("it takes more than one call's worth", edit=tops_up(55)),
     effect(
         "its last call overdraws an account",
