@@ -151,8 +151,7 @@ def test_a_key_that_may_be_forgotten_shows_nothing_of_other_requests(server: Ser
     result = run.results["idempotency.mismatch", "charges"]
     (labels,) = result.evidence
     had = {
-        label: replace(result.exchanges[key], at=61.0 * label.startswith("used key"))
-        for label, key in labels.items()
+        label: replace(result.exchanges[key], at=61.0 * label.startswith("used key")) for label, key in labels.items()
     }
     evidence = Evidence(profile=run.report.profile, at=run.report.profile.endpoints[0], exchanges=had)
     (own,) = (one for every in checks.load().values() for one in every if one.requirement == result.requirement)

@@ -235,7 +235,9 @@ def test_another_caller(evidence: Evidence) -> None:
             reason = f"{name} gets the same under a key of his own: it is not seen whose answer it is"
             raise Untestable(reason)
         if answer.body == kept.body:
-            other, asked = (evidence.response(f"{one} {name}") for one in ("another answer, for", "once more, kept key by"))
+            other, asked = (
+                evidence.response(f"{one} {name}") for one in ("another answer, for", "once more, kept key by")
+            )
             if asked.body != other.body:
                 reason = f"{name} gets the bytes of a kept answer once, and not those of another one: it may be chance"
                 raise Untestable(reason)
