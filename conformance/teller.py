@@ -167,6 +167,8 @@ def dealt(probe: Probe, program: str) -> None:
         begun = re.compile(re.escape(f"{flow.name} #program ") + rf"\d+: {BEGUN} ")
         turn = 1 + sum(bool(begun.match(one)) for one in probe.kept)
         name, watch, _ = found
+        begin = label(flow, _MEASURED, BEGUN)
+        waits = sum(one.startswith(f"{begin}, later ") for one in probe.kept)
         # While what was found to be wrong is made smaller, there is no need to wait for a probe that does not lag.
         wrong = any(one.startswith(f"{flow.name} #program ") and AGAIN in one for one in probe.kept)
         with probe.purse.alone():
@@ -180,6 +182,7 @@ def dealt(probe: Probe, program: str) -> None:
                     terms=agreed,
                     called=called,
                     late=late,
+                    lag=_PAUSE * (waits + 1) if waits else 0,
                     rest=_LATE / 2 if time_ and agreed.price.minimum < agreed.price.maximum else 0,
                 )
                 # Well at first, or wrong again: more would say no more.
@@ -198,6 +201,8 @@ class _Course:
     called: str
     late: float
     """Seconds for which a reading is waited for that is as it ought to be."""
+    lag: float
+    """Seconds until what is taken back is so; 0 where it is so at once."""
     rest: float
     """Seconds after a success until it is read what it took: of what was held for it, a part may be given back."""
     keys: list[str] = field(default_factory=list)
@@ -234,6 +239,7 @@ class _Course:
         finally:
             while self.bought:
                 self._take_back(label(self.flow, self.called, "end"))
+            time.sleep(self.lag)
         return True
 
     def _is_back(self, now: Decimal) -> bool:
@@ -268,6 +274,7 @@ class _Course:
             case "take back":
                 while self.bought:
                     self._take_back(here)
+                time.sleep(self.lag)
                 self._closed(here)
                 return Deed(verb=said.verb)
             case "call":
