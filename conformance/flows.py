@@ -274,6 +274,8 @@ def volleyed(probe: Probe) -> None:
                 # Too many once, or a wrong sum twice, is enough.
                 if came is None or wrong == 2:
                     break
+                # What is taken back a moment later would be taken from what is bought next.
+                time.sleep(_LATE if wrong else 0)
 
 
 def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
@@ -315,9 +317,11 @@ def refused_often(probe: Probe) -> None:
 
     with probe.purse.alone():
         if flow:
-            read_all(label(flow, "control", "before"))
+            held = read_all(label(flow, "control", "before"))
             with _carried_out(probe, flow, "control"):
-                read_all(label(flow, "control", "after"))
+                until = time.monotonic() + _LATE
+                while read_all(label(flow, "control", "after")) == held and time.monotonic() < until:
+                    time.sleep(_PAUSE)
         for who in strangers_to(probe):
             for time_ in (1, 2):
                 before = read_all(f"{who} #{time_}: before")

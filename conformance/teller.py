@@ -60,8 +60,9 @@ def terms(profile: Profile, flow: Flow, endpoint: Endpoint, exchanges: Mapping[s
         _last(watch, exchanges, label(flow, _MEASURED, when), name)
         for when in (BEGUN, *(f"{THEN} {number}" for number in range(1, MOST_TOP_UPS + 1)))
     ]
-    if readings[0] is not None and readings[0] == _last(watch, exchanges, label(flow, f"{_MEASURED} 0", THEN), name):
-        # What is not taken back yet may be taken back at any time.
+    bought = _last(watch, exchanges, label(flow, f"{_MEASURED} 0", THEN), name)
+    if readings[0] is not None and bought is not None and readings[0] >= bought:
+        # What is not there yet, or not taken back yet, may be so at any time.
         return None
     held = [reading for reading in readings if reading is not None]
     late = any(one.startswith(label(flow, time_, "debited, later")) for one in exchanges for time_ in (1, 2))
@@ -123,12 +124,14 @@ def measured(probe: Probe) -> None:
         name, watch, _ = found
         with probe.purse.alone():
             # What went before, such as a refusal, is not to count: so one is bought and taken back first.
-            had = None
+            alone = f"{_MEASURED} 0"
+            had = read(probe, name, watch, label(flow, alone, BEGUN))
             try:
-                walk(probe, flow, flow.steps, label(flow, f"{_MEASURED} 0", "step"))
-                had = read(probe, name, watch, label(flow, f"{_MEASURED} 0", THEN))
+                walk(probe, flow, flow.steps, label(flow, alone, "step"))
+                moved = partial(operator.ne, had)
+                had = _read_until(probe, (name, watch), label(flow, alone, THEN), moved, _LATE)
             finally:
-                walk(probe, flow, flow.undo, label(flow, f"{_MEASURED} 0", "undo"), whole=True)
+                walk(probe, flow, flow.undo, label(flow, alone, "undo"), whole=True)
             held = _read_until(probe, (name, watch), label(flow, _MEASURED, BEGUN), partial(operator.ne, had), _LATE)
             bought = 0
             try:

@@ -263,6 +263,7 @@ LEGAL: tuple[Kind, ...] = (
     kind("nobody knows of keys", edit=_no_keys),
     kind("something is left when all is taken back", keeps=4),
     kind("what is taken back is so a moment later", resets=0.04),
+    kind("what is bought is there a moment later", slow=0.04, allows=(_LATER,)),
     *(Kind(entry=replace(entry, only=(ORDER,))) for entry in UNPROVEN_FLOWS if entry.name.startswith("nothing says")),
     *(
         Kind(entry=replace(entry, only=(ORDER,), allows=()))

@@ -121,8 +121,8 @@ def _story(evidence: Evidence, flow: Flow, walk: Walk, agreed: Terms, watched: t
         fulfilled = done(flow, evidence.exchanges, step.called)
         deed = Deed(verb=said.verb, number=which, came=kinds, done=fulfilled)
         before = book.held
-        if said.verb == "take back":
-            # Whatever is left may be left; that it came a moment later is no fault either.
+        if said.verb in {"take back", "top up"}:
+            # What is bought, and what is taken back, may come a moment later.
             read = f"{step.called}: {THEN}"
             now = [number(evidence, read, *watched), *later(evidence, read, *watched)][-1]
             fits = book.allows(deed, now)
