@@ -91,7 +91,12 @@ def account(profile: Profile, flow: Flow, record: Record) -> tuple[str, Observe]
         reason = f'no [observe] probe reads what identity "{flow.identity}" has in {told}'
         raise Unwatched(reason)
     # One that is called so comes before one that counts the same and is something else.
-    name = next((name for name in fitting if name in {"balance", "remaining"}), fitting[0])
+    called = [name for name in fitting if name in {"balance", "remaining"}]
+    if not called and len(fitting) > 1:
+        told = " and ".join(map(repr, fitting))
+        reason = f"[observe] probes {told} count the same: call the one that everything is taken from observe.balance"
+        raise Unwatched(reason)
+    name = (called or fitting)[0]
     return name, own[name]
 
 

@@ -451,6 +451,12 @@ UNPROVEN: tuple[Effect, ...] = (
         only=("flows.success-debits-once",),
         untestable=("success-debits-once",),
     ),
+    effect(
+        "it has two purses",
+        edit=lambda written: written.update(observe=dict.fromkeys(("bonus", "bought"), written["observe"]["balance"])),
+        only=("flows.success-debits-once",),
+        untestable=("success-debits-once",),
+    ),
     effect("its probe counts something else", edit=observes(unit="stamps"), untestable=(*_OF_AN_ACCOUNT, *_STATES)),
     effect(
         "its probe is of somebody else",
