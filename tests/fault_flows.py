@@ -7,8 +7,9 @@ from typing import Any
 from accounts import Effect, effect
 from altering import lacks
 from judging import Edit
-from market import answers, facts, hides, rule, says, stuffed
+from market import answers, facts, hides, rule, says, stuffed, waive
 from serving import Answer, Asked, Change, refusals, then
+from variant import both
 
 __all__ = ["FAULTS", "LEGAL", "UNPROVEN"]
 
@@ -412,6 +413,13 @@ LEGAL: tuple[Effect, ...] = (
         at=("lookup",),
         allows=("flows.no-retry-of-429: a 429 of a quota that resets",),
         **_HINT,
+    ),
+    effect(
+        "its quota comes back when its documentation says so",
+        does=then(hides("resets_at"), says(balance=0), _refuses(429, X_Should_Retry="true")),
+        edit=both(_429, waive("credits", resets_at="at midnight, says the documentation alone")),
+        at=("lookup",),
+        only=_HINT["only"][1:],
     ),
     effect(
         "its balance is a 429 that says not to ask again",
