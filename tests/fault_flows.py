@@ -502,6 +502,22 @@ UNPROVEN: tuple[Effect, ...] = (
         only=("flows.remedy",),
     ),
     effect(
+        "its top-up is accepted, and takes its time",
+        opens=False,
+        does=_step(202),
+        edit=flow(steps=[{"method": "POST", "path": "/test/top-up", "json": {"credits": 10}}]),
+        only=("flows.remedy",),
+        untestable=("remedy-opens",),
+    ),
+    effect(
+        "its undo is accepted, and takes its time",
+        sticks=True,
+        does=where("/test/reset", lambda _, answer: setattr(answer, "status", 202)),
+        edit=both(tops_up(100), flow(undo=[{"method": "POST", "path": "/test/reset"}])),
+        only=("flows.refused-after",),
+        untestable=("refused-after-undo",),
+    ),
+    effect(
         "its first calls are free",
         free=2,
         untestable=("remedy-opens",),

@@ -61,6 +61,7 @@ def test_remedy_opens(evidence: Evidence) -> None:
         if refused:
             _enough(evidence, flow)
             _told_apart(refused, response)
+            _under_way(evidence, flow, "step", flow.steps)
         raise Violation(
             expected="the request served, once the steps of the remedy are taken",
             received=response.shown() + (f", {refused.rule.family}" if refused else ""),
@@ -77,6 +78,14 @@ def _taken_back(evidence: Evidence, flow: Flow) -> None:
     if found and found[0].minimum <= found[2] < found[1]:
         reason = f'the undo of flow "{flow.name}" leaves {found[2]:f}, which pays for a call: let it take back all'
         raise Untestable(reason)
+
+
+def _under_way(evidence: Evidence, flow: Flow, what: str, steps: tuple[Step, ...]) -> None:
+    """Raises Untestable where a step was taken on, and is not said to be done (RFC 9110 section 15.3.3)."""
+    for nth in range(1, len(steps) + 1):
+        if evidence.response(label(flow, 1, f"{what} {nth}")).status == 202:
+            reason = f'flow "{flow.name}": {what} {nth} is accepted (202), and not done when it is asked again'
+            raise Untestable(reason)
 
 
 def _told_apart(refused: Record, response: Response) -> None:
@@ -139,6 +148,7 @@ def test_refused_after_undo(evidence: Evidence) -> None:
         if _turned_away(evidence, response):
             return
         _taken_back(evidence, flow)
+        _under_way(evidence, flow, "undo", flow.undo)
         raise Violation(
             expected="the request refused, once what was bought is taken back",
             received=response.shown(),
