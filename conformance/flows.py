@@ -91,7 +91,7 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
             _until(probe, flow, label(flow, time_, "opened"), refused=False)
             if held is not None:
                 done = before.settle("debited", held, times=1) and before.price is not None
-    left = before.read("undone")
+    left = before.undone()
     again = label(flow, time_, "refused again")
     if left is not None and before.price and left >= before.price.minimum:
         # Asked often enough, it would be refused for what the asking took.
@@ -129,14 +129,22 @@ class _Account:
 
     def credited(self) -> Decimal | None:
         """What the account has after the steps, read until it moves: what was bought may come a little later."""
-        found = self.read("credited")
+        return self._awaited("credited", lambda found: found != self.refused_at)
+
+    def undone(self) -> Decimal | None:
+        """What the account has when all is taken back, read until that pays for no call; that may be a little later too."""
+        return self._awaited("undone", lambda found: self.price is None or found < self.price.minimum)
+
+    def _awaited(self, when: str, fits: Callable[[Decimal], bool]) -> Decimal | None:
+        """What is read once it fits, or it is too late; what was read before stands beside it as early."""
+        found = self.read(when)
         until, early = time.monotonic() + _LATE, 0
-        while self.watch and found is not None and found == self.refused_at and time.monotonic() < until:
+        while self.watch and found is not None and not fits(found) and time.monotonic() < until:
             time.sleep(_PAUSE)
             early += 1
-            called, name = label(self.flow, self.time, "credited"), self.watch[0]
+            called, name = label(self.flow, self.time, when), self.watch[0]
             self.probe.kept[f"{called}, early {early} ({name})"] = self.probe.kept.pop(f"{called} ({name})")
-            found = self.read("credited")
+            found = self.read(when)
         return found
 
     def read(self, when: str) -> Decimal | None:

@@ -376,6 +376,7 @@ LEGAL: tuple[Effect, ...] = (
         edit=tops_up(40),
         only=("flows.parallel", "flows.success-debits"),
     ),
+    effect("what is taken back goes a moment later", resets=0.15, edit=tops_up(100), only=("flows.refused-after",)),
     effect("what is bought comes a moment later", slow=0.15, only=("flows.remedy", "flows.success")),
     effect("its message differs each time", does=stuffed(lambda asked: {"message": f"Not enough, {asked.nth} times."})),
     effect(
