@@ -66,7 +66,7 @@ def hard(record: Record) -> str:
     match record.rule.family:
         case Family.PAYWALL:
             return "a paywall does not open by waiting"
-        case Family.CREDITS if "balance" in record.facts and "resets_at" not in record.facts:
+        case Family.CREDITS if "balance" in record.facts and "resets_at" not in {*record.facts, *record.rule.waive}:
             return "a balance does not come back by waiting"
         case Family.DECLINE if record.document.get("category") in _HARD:
             return f"a decline of category {record.document['category']} does not pass"

@@ -134,8 +134,7 @@ class Book:
     def _raced(self, deed: Deed, now: Decimal) -> str:
         debit, price = self.held - now, self.terms.price
         good, lost = deed.came.count(Came.SERVED), deed.came.count(Came.UNCLEAR)
-        total = Price(minimum=price.minimum * good, maximum=price.maximum * (good + lost))
-        if not within(debit, total, now, self.held):
+        if not within(debit, price, now, self.held, times=good, lost=lost):
             return f"{good} served, and {debit:f} is taken"
         return "" if self._pays(good) else f"{good} served, where {self.held:f} is there"
 

@@ -26,6 +26,8 @@ __all__ = [
     "within",
 ]
 
+_NO_ACCOUNT = {"used", "limit", "required"}
+"""What a probe that is called so reads grows with use, or is the same whatever is taken."""
 _FINEST = 6
 """Decimals in which a number is told; what floats add behind them is noise."""
 
@@ -78,7 +80,8 @@ def price(flow: Flow, record: Record) -> Price | None:
 
 def account(profile: Profile, flow: Flow, record: Record) -> tuple[str, Observe]:
     """The probe, with its name, of what a call of the flow's identity is paid from; raises Unwatched."""
-    own = {name: probe for name, probe in profile.observe.items() if probe.identity == flow.identity}
+    probes = profile.observe.items()
+    own = {name: probe for name, probe in probes if probe.identity == flow.identity and name not in _NO_ACCOUNT}
     unit = record.document.get("unit")
     fitting = [name for name, probe in own.items() if same_unit(probe.unit, unit)]
     if unit is None and flow.price and len(own) == 1:
@@ -88,7 +91,12 @@ def account(profile: Profile, flow: Flow, record: Record) -> tuple[str, Observe]
         reason = f'no [observe] probe reads what identity "{flow.identity}" has in {told}'
         raise Unwatched(reason)
     # One that is called so comes before one that counts the same and is something else.
-    name = next((name for name in fitting if name in {"balance", "remaining"}), fitting[0])
+    called = [name for name in fitting if name in {"balance", "remaining"}]
+    if not called and len(fitting) > 1:
+        told = " and ".join(map(repr, fitting))
+        reason = f"[observe] probes {told} count the same: call the one that everything is taken from observe.balance"
+        raise Unwatched(reason)
+    name = (called or fitting)[0]
     return name, own[name]
 
 
@@ -97,18 +105,23 @@ def about(one: Decimal, other: Decimal, *shown: Decimal) -> bool:
     return abs(one - other) <= _grain(one, other, shown)
 
 
-def within(debit: Decimal, price: Price, *shown: Decimal) -> bool:
-    """Whether what was taken is the price, as finely as ``shown`` are told."""
-    grain = _grain(price.minimum, price.maximum, shown)
-    return price.minimum - grain <= debit <= price.maximum + grain
+def within(debit: Decimal, price: Price, *shown: Decimal, times: int = 1, lost: int = 0) -> bool:
+    """Whether what was taken is the price, so many ``times``, as finely as ``shown`` are told.
+
+    Of ``lost`` ones nobody knows whether they were charged. Each charge may be rounded where it is finer than that.
+    """
+    most = times + lost
+    grain = max(_grain(price.minimum, price.maximum, shown) * most, Decimal(1).scaleb(-_FINEST))
+    return price.minimum * times - grain <= debit <= price.maximum * most + grain
 
 
 def paid_for(held: Decimal, price: Price, refused_at: Decimal) -> int:
     """How many successes one after another ``held`` pays for, where somebody was refused who had ``refused_at``.
 
-    Who has more than that, and less than the price, may be served: an account may be overdrawn by its last success.
+    Who has more than that, and less than the price, may be served: an account may be overdrawn by its last success,
+    or owe as much as somebody owed who was refused.
     """
-    over = held - max(refused_at, Decimal(0))
+    over = held - refused_at
     return max(math.ceil(over / price.minimum), 0) if price.minimum > 0 else sys.maxsize
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlencode
 
-from conformance import effects
+from conformance import effects, keys
 from conformance.asking import Changes, request_to
 from conformance.effects import Unwatched
 from conformance.exchange import Exchange, Request
 from conformance.probe import Probe
-from conformance.profile import Flow, Observe, Price, Profile, Step
+from conformance.profile import Flow, Idempotency, Observe, Price, Profile, Step
 
 __all__ = [
     "REFUSALS",
@@ -38,6 +38,7 @@ REFUSALS = 3
 _LATE = 1.0
 """Seconds for which a probe that does not read what it should is read on: it may lag, or move by itself."""
 _PAUSE = 0.2
+_USUAL = "idempotency-key"
 _STEPS, _UNDO = "flow", "undo"
 """Whose budgets of requests count: what is used up at an endpoint, or by steps, does not keep us from giving back."""
 
@@ -87,11 +88,11 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
     done = True
     with _carried_out(probe, flow, time_) as walked:
         if walked:
-            held = before.read("credited")
+            held = before.credited()
             _until(probe, flow, label(flow, time_, "opened"), refused=False)
             if held is not None:
                 done = before.settle("debited", held, times=1) and before.price is not None
-    left = before.read("undone")
+    left = before.undone()
     again = label(flow, time_, "refused again")
     if left is not None and before.price and left >= before.price.minimum:
         # Asked often enough, it would be refused for what the asking took.
@@ -124,6 +125,28 @@ class _Account:
     time: int | str
     watch: tuple[str, Observe] | None
     price: Price | None
+    refused_at: Decimal | None
+    """What it had when it was refused."""
+
+    def credited(self) -> Decimal | None:
+        """What the account has after the steps, read until it moves: what was bought may come a little later."""
+        return self._awaited("credited", lambda found: found != self.refused_at)
+
+    def undone(self) -> Decimal | None:
+        """What the account has when all is taken back, read until that pays for no call; that may be a little later too."""
+        return self._awaited("undone", lambda found: self.price is None or found < self.price.minimum)
+
+    def _awaited(self, when: str, fits: Callable[[Decimal], bool]) -> Decimal | None:
+        """What is read once it fits, or it is too late; what was read before stands beside it as early."""
+        found = self.read(when)
+        until, early = time.monotonic() + _LATE, 0
+        while self.watch and found is not None and not fits(found) and time.monotonic() < until:
+            time.sleep(_PAUSE)
+            early += 1
+            called, name = label(self.flow, self.time, when), self.watch[0]
+            self.probe.kept[f"{called}, early {early} ({name})"] = self.probe.kept.pop(f"{called} ({name})")
+            found = self.read(when)
+        return found
 
     def read(self, when: str) -> Decimal | None:
         """What the account has; None where nothing reads it."""
@@ -133,9 +156,7 @@ class _Account:
         """Reads until ``held`` less ``times`` prices is there, or it is too late; whether it is."""
         wanted: Callable[[Decimal], bool] = lambda _: True  # noqa: E731 - without a price, one reading is as good as another
         if price := self.price:
-            low, high = price.minimum * times, price.maximum * (times + lost)
-            total = Price(minimum=low, maximum=high)
-            wanted = lambda found: effects.within(held - found, total, held, found)  # noqa: E731
+            wanted = lambda found: effects.within(held - found, price, held, found, times=times, lost=lost)  # noqa: E731
         found = self.read(when)
         until, again = time.monotonic() + _LATE, 0
         while found is not None and not wanted(found) and time.monotonic() < until:
@@ -154,16 +175,19 @@ def _refused(probe: Probe, flow: Flow, time_: int | str) -> _Account | None:
             read(probe, name, watch, label(flow, time_, "before"))
     answer = probe.ask(label(flow, time_, "refused"), **fresh(probe, flow.identity))
     record = effects.refusal(probe.profile, endpoint, answer.response)
-    for name, watch in probe.profile.observe.items():
-        if watch.identity == flow.identity:
-            read(probe, name, watch, label(flow, time_, "refused"))
+    had = {
+        name: read(probe, name, watch, label(flow, time_, "refused"))
+        for name, watch in probe.profile.observe.items()
+        if watch.identity == flow.identity
+    }
     if record is None:
         return None
     try:
         found = effects.account(probe.profile, flow, record)
     except Unwatched:
         found = None
-    return _Account(probe=probe, flow=flow, time=time_, watch=found, price=effects.price(flow, record))
+    held, price = had.get(found[0]) if found else None, effects.price(flow, record)
+    return _Account(probe=probe, flow=flow, time=time_, watch=found, price=price, refused_at=held)
 
 
 def fresh(probe: Probe, who: str) -> Changes:
@@ -171,12 +195,16 @@ def fresh(probe: Probe, who: str) -> Changes:
     endpoint, rules = probe.endpoint, probe.profile.idempotency
     if endpoint is None or endpoint.method in {"GET", "HEAD"}:
         return Changes(identity=who)
-    given = next((name for name in endpoint.headers if name.lower() == "idempotency-key"), "")
+    if rules and rules.key.member and keys.carries(rules, endpoint):
+        return Changes(**{**keys.carried(rules, endpoint, keys.fresh_key()), "identity": who})
+    given = next((name for name in endpoint.headers if name.lower() == _USUAL), "")
     name = (rules.key.header if rules else None) or given
-    if not name:
-        return Changes(identity=who)
-    key = probe.purse.identifier()
-    return Changes(identity=who, headers={name: f'"{key}"' if rules and rules.quoted else key})
+    return Changes(identity=who, headers={name: _fresh_field(rules)}) if name else Changes(identity=who)
+
+
+def _fresh_field(rules: Idempotency | None) -> str:
+    key = keys.fresh_key()
+    return f'"{key}"' if rules and rules.quoted else key
 
 
 def read(probe: Probe, name: str, watch: Observe, when: str) -> Decimal | None:
@@ -215,10 +243,13 @@ def fulfilled(step: Step, exchange: Exchange) -> bool:
 
 
 def _step(probe: Probe, flow: Flow, step: Step) -> Request:
-    fields, body = dict(step.headers), (step.body or "").encode()
-    media_type = ""
+    rules = probe.profile.idempotency
+    named = {_USUAL, (rules.key.header or _USUAL).lower() if rules else _USUAL}
+    # Under a key that was brought before, nothing would be bought a second time.
+    fields = {name: _fresh_field(rules) if name.lower() in named else value for name, value in step.headers.items()}
+    body, media_type = (step.body or "").encode(), ""
     if step.json is not None:
-        body, media_type = json.dumps(step.json).encode(), "application/json"
+        body, media_type = json.dumps(keys.renewed(rules, step.json)).encode(), "application/json"
     elif step.form is not None:
         body, media_type = urlencode(step.form).encode(), "application/x-www-form-urlencoded"
     if media_type and "content-type" not in {name.lower() for name in fields}:
@@ -252,6 +283,8 @@ def volleyed(probe: Probe) -> None:
                 # Too many once, or a wrong sum twice, is enough.
                 if came is None or wrong == 2:
                     break
+                # What is taken back a moment later would be taken from what is bought next.
+                time.sleep(_LATE if wrong else 0)
 
 
 def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
@@ -264,7 +297,7 @@ def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
     if account is None or account.price is None or account.price.minimum <= 0 or account.watch is None:
         return None
     with _carried_out(probe, flow, called) as walked:
-        held = account.read("credited") if walked else None
+        held = account.credited() if walked else None
         if held is None or not account.price.minimum <= held < account.price.minimum * many:
             return None
         # Where access came late, it is given the time that it took.
@@ -293,9 +326,11 @@ def refused_often(probe: Probe) -> None:
 
     with probe.purse.alone():
         if flow:
-            read_all(label(flow, "control", "before"))
+            held = read_all(label(flow, "control", "before"))
             with _carried_out(probe, flow, "control"):
-                read_all(label(flow, "control", "after"))
+                until = time.monotonic() + _LATE
+                while read_all(label(flow, "control", "after")) == held and time.monotonic() < until:
+                    time.sleep(_PAUSE)
         for who in strangers_to(probe):
             for time_ in (1, 2):
                 before = read_all(f"{who} #{time_}: before")

@@ -23,10 +23,13 @@ from conformance.probe import Probe
 from conformance.profile import Endpoint, Family, Idempotency
 
 __all__ = [
+    "AFTER",
     "AGAIN",
+    "ALONE",
     "AT_REST",
     "FIRST",
     "ODD",
+    "alone",
     "by_others",
     "copies",
     "declined",
@@ -40,6 +43,7 @@ __all__ = [
 
 FIRST, AGAIN = "keyed", "keyed again"
 AT_REST = "keyed, at rest"
+ALONE, AFTER = "keyed, alone", "keyed, after that"
 
 ODD: Mapping[str, Callable[[str], str]] = {
     "empty": lambda _: "",
@@ -113,9 +117,26 @@ def by_others(probe: Probe) -> None:
     rules, endpoint, _ = asks
     for name, who in callers(probe.profile, endpoint).items():
         own = probe.ask(f"own key of {name}", **_both(who, carried(rules, endpoint, fresh_key()))).response
-        probe.ask(f"kept key by {name}", **_both(who, carried(rules, endpoint, kept)))
+        brought = probe.ask(f"kept key by {name}", **_both(who, carried(rules, endpoint, kept))).response
+        if brought and not refuses(probe.profile, endpoint, brought):
+            _once_more(probe, rules, name, who)
         if own and name != NOBODY and not refuses(probe.profile, endpoint, own):
             return
+
+
+def _once_more(probe: Probe, rules: Idempotency, name: str, who: Changes) -> None:
+    """Another answer is kept, and its key brought by another, who asked under keys of his own before and after that.
+
+    Accounts that are asked in step may count to the same number once, and who is refused may be served by and by.
+    """
+    endpoint = probe.endpoint
+    assert endpoint is not None  # noqa: S101 - only an endpoint takes keys
+    key, paid = fresh_key(), endpoint.paid_identity or ""
+    probe.ask(f"another answer, for {name}", **_both(Changes(identity=paid), carried(rules, endpoint, key)))
+    for nth in (1, 2):
+        probe.ask(f"once more, own key {nth} of {name}", **_both(who, carried(rules, endpoint, fresh_key())))
+    probe.ask(f"once more, kept key by {name}", **_both(who, carried(rules, endpoint, key)))
+    probe.ask(f"once more, own key 3 of {name}", **_both(who, carried(rules, endpoint, fresh_key())))
 
 
 def _both(who: Changes, same: Changes) -> Changes:
@@ -161,6 +182,19 @@ def copies(probe: Probe) -> None:
             return
 
 
+def alone(probe: Probe) -> None:
+    """One more request under a fresh key, and what the witness does after it, where it moved by more than by one."""
+    probe.gather(copies)
+    spans = {label: one.paid.witness for label, one in probe.kept.items() if one.paid and one.paid.witness}
+    moves = {label: after - before for label, (before, after) in spans.items()}
+    more = any(move > moves.get(FIRST, 0) for label, move in moves.items() if label.startswith("round "))
+    if (asks := _asks(probe)) is None or not (more or moves.get(AGAIN)):
+        return
+    rules, endpoint, paid = asks
+    fresh = _both(Changes(identity=paid), carried(rules, endpoint, fresh_key()))
+    probe.rest(AFTER, _watched(probe, lambda: probe.ask(ALONE, **fresh), ALONE))
+
+
 def odd_keys(probe: Probe) -> None:
     """The request of who is served under keys that are hardly any."""
     if (asks := _asks(probe)) is None or not _kept_key(probe):
@@ -201,7 +235,15 @@ def freed(probe: Probe) -> None:
     same = carried(rules, endpoint, fresh_key())
     first = probe.ask("refused under a key", **_both(who, same)).response
     if first and refuses(probe.profile, endpoint, first):
-        probe.ask("served under that key", **_both(Changes(identity=paid), same))
+        _at_last(probe, rules, "served under that key", _both(Changes(identity=paid), same))
+
+
+def _at_last(probe: Probe, rules: Idempotency, label: str, changes: Changes) -> None:
+    """Asks; a second time where it is told that the request before is still under way."""
+    answer = probe.ask(label, **changes).response
+    if answer and answer.status in rules.in_flight:
+        time.sleep(_PAUSE)
+        probe.ask(label, **changes)
 
 
 def _families(probe: Probe, endpoint: Endpoint) -> set[Family]:
@@ -217,4 +259,4 @@ def declined(probe: Probe) -> None:
         return
     same = carried(rules, endpoint, fresh_key())
     probe.ask("declined", **same)
-    probe.ask("declined again", **same)
+    _at_last(probe, rules, "declined again", same)

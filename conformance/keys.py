@@ -28,6 +28,7 @@ __all__ = [
     "no_other_caller",
     "nobody_is_served",
     "refuses",
+    "renewed",
     "without_key",
 ]
 
@@ -153,6 +154,17 @@ def _parts(rules: Idempotency) -> list[str]:
 
 def _form_name(parts: list[str]) -> str:
     return parts[0] + "".join(f"[{part}]" for part in parts[1:])
+
+
+def renewed(rules: Idempotency | None, document: Any) -> Any:
+    """``document`` with a fresh key in the place of the one that it has, if it has one."""
+    *above, last = _parts(rules) if rules and rules.key.member else [""]
+    found = at = copy.deepcopy(document)
+    for part in above:
+        at = at.get(part) if isinstance(at, dict) else None
+    if isinstance(at, dict) and last in at and rules and rules.key.member:
+        at[last] = fresh_key()
+    return found
 
 
 def document_of(endpoint: Endpoint) -> Any:

@@ -58,9 +58,13 @@ def terms(profile: Profile, flow: Flow, endpoint: Endpoint, exchanges: Mapping[s
         return None
     name, watch, price = found
     readings = [
-        _number(watch, exchanges.get(f"{label(flow, _MEASURED, when)} ({name})"))
+        _last(watch, exchanges, label(flow, _MEASURED, when), name)
         for when in (BEGUN, *(f"{THEN} {number}" for number in range(1, MOST_TOP_UPS + 1)))
     ]
+    bought = _last(watch, exchanges, label(flow, f"{_MEASURED} 0", THEN), name)
+    if readings[0] is not None and bought is not None and readings[0] >= bought:
+        # What is not there yet, or not taken back yet, may be so at any time.
+        return None
     held = [reading for reading in readings if reading is not None]
     late = any(one.startswith(label(flow, time_, "debited, later")) for one in exchanges for time_ in (1, 2))
     price = price or _learned(flow, exchanges, name, watch)
@@ -89,6 +93,14 @@ def _number(watch: Observe, exchange: Exchange | None) -> Decimal | None:
     return effects.reading(watch, exchange.response) if exchange else None
 
 
+def _last(watch: Observe, exchanges: Mapping[str, Exchange], when: str, name: str) -> Decimal | None:
+    """What was read at last of what was read until it was as it ought to be."""
+    called, nth = f"{when} ({name})", 1
+    while (later := f"{when}, later {nth} ({name})") in exchanges:
+        called, nth = later, nth + 1
+    return _number(watch, exchanges.get(called))
+
+
 def _learned(flow: Flow, exchanges: Mapping[str, Exchange], name: str, watch: Observe) -> Price | None:
     """What two successes took, where nothing says what they cost; None unless it was the same."""
     taken = []
@@ -113,11 +125,15 @@ def measured(probe: Probe) -> None:
         name, watch, _ = found
         with probe.purse.alone():
             # What went before, such as a refusal, is not to count: so one is bought and taken back first.
+            alone = f"{_MEASURED} 0"
+            had = read(probe, name, watch, label(flow, alone, BEGUN))
             try:
-                walk(probe, flow, flow.steps, label(flow, f"{_MEASURED} 0", "step"))
+                walk(probe, flow, flow.steps, label(flow, alone, "step"))
+                moved = partial(operator.ne, had)
+                had = _read_until(probe, (name, watch), label(flow, alone, THEN), moved, _LATE)
             finally:
-                walk(probe, flow, flow.undo, label(flow, f"{_MEASURED} 0", "undo"), whole=True)
-            held = read(probe, name, watch, label(flow, _MEASURED, BEGUN))
+                walk(probe, flow, flow.undo, label(flow, alone, "undo"), whole=True)
+            held = _read_until(probe, (name, watch), label(flow, _MEASURED, BEGUN), partial(operator.ne, had), _LATE)
             bought = 0
             try:
                 for number in range(1, MOST_TOP_UPS + 1):
@@ -155,13 +171,24 @@ def dealt(probe: Probe, program: str) -> None:
         begun = re.compile(re.escape(f"{flow.name} #program ") + rf"\d+: {BEGUN} ")
         turn = 1 + sum(bool(begun.match(one)) for one in probe.kept)
         name, watch, _ = found
+        begin = label(flow, _MEASURED, BEGUN)
+        waits = sum(one.startswith(f"{begin}, later ") for one in probe.kept)
         # While what was found to be wrong is made smaller, there is no need to wait for a probe that does not lag.
         wrong = any(one.startswith(f"{flow.name} #program ") and AGAIN in one for one in probe.kept)
         with probe.purse.alone():
             for time_ in range(_TRIES + 1):
                 called = f"program {turn}" + (f"{AGAIN}{time_}" if time_ else "")
                 late = _PAUSE if wrong else _LATE
-                course = _Course(probe=probe, flow=flow, watch=(name, watch), terms=agreed, called=called, late=late)
+                course = _Course(
+                    probe=probe,
+                    flow=flow,
+                    watch=(name, watch),
+                    terms=agreed,
+                    called=called,
+                    late=late,
+                    lag=_PAUSE * (waits + 1) if waits else 0,
+                    rest=_LATE / 2 if time_ and agreed.price.minimum < agreed.price.maximum else 0,
+                )
                 # Well at first, or wrong again: more would say no more.
                 if course.carried_out(program) is (time_ == 0):
                     break
@@ -178,6 +205,10 @@ class _Course:
     called: str
     late: float
     """Seconds for which a reading is waited for that is as it ought to be."""
+    lag: float
+    """Seconds until what is taken back is so; 0 where it is so at once."""
+    rest: float
+    """Seconds after a success until it is read what it took: of what was held for it, a part may be given back."""
     keys: list[str] = field(default_factory=list)
     """Under which the calls so far were made; empty texts where there are none."""
     bought: int = 0
@@ -190,7 +221,7 @@ class _Course:
         """Takes the steps up to the first that went wrong; whether none did."""
         here = label(self.flow, self.called, BEGUN)
         self._closed(here)
-        if (held := read(self.probe, *self.watch, here)) is None:
+        if (held := _read_until(self.probe, self.watch, here, self._is_back, self.late)) is None:
             return True
         book, number = Book(terms=self.terms, held=held), 0
         try:
@@ -202,14 +233,22 @@ class _Course:
                 told = f"{said.verb} {said.number}" if said.number else said.verb
                 here = label(self.flow, self.called, f"step {number}, {told}")
                 deed = self._do(said, here, book.held)
-                now = _read_until(self.probe, self.watch, f"{here}: {THEN}", partial(book.allows, deed), self.late)
+                if Came.SERVED in deed.came:
+                    time.sleep(self.rest)
+                fits = self._is_back if said.verb == "take back" else partial(book.allows, deed)
+                now = _read_until(self.probe, self.watch, f"{here}: {THEN}", fits, self.late)
                 if now is None or book.wrong(deed, now):
                     return now is None
                 book.note(deed, now)
         finally:
             while self.bought:
                 self._take_back(label(self.flow, self.called, "end"))
+            time.sleep(self.lag)
         return True
+
+    def _is_back(self, now: Decimal) -> bool:
+        """Whether everything is taken back; that may come a moment later too."""
+        return now <= self.terms.start or effects.about(now, self.terms.start, now)
 
     def _possible(self, said: Said) -> Said | None:
         """The step as it can be taken here; None where it cannot."""
@@ -239,6 +278,7 @@ class _Course:
             case "take back":
                 while self.bought:
                     self._take_back(here)
+                time.sleep(self.lag)
                 self._closed(here)
                 return Deed(verb=said.verb)
             case "call":

@@ -1,8 +1,9 @@
 """A server whose accounts misbehave in one way, and what is judged of it: the words of the table of effects."""
 
 import asyncio
+import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,8 @@ class Accounts(Ledger):
     """Whether a top-up adds anything."""
     keeps: int = 0
     """What is left when all is taken back."""
+    begins: Mapping[str, int] = field(default_factory=dict)
+    """What accounts have at first, where that is something else."""
     sticks: bool = False
     """Whether a reset takes nothing back."""
     lags: int = 0
@@ -55,6 +58,12 @@ class Accounts(Ledger):
     """At which reading, counted from 1, others take ten more; 0 for never."""
     free: int = 0
     """How many calls cost nothing."""
+    slow: float = 0
+    """Seconds until what a top-up adds is there."""
+    resets: float = 0
+    """Seconds until a reset takes back."""
+    cached: float = 0
+    """Seconds for which a probe reads what it has read."""
     late: int = 0
     """How many calls are refused after a top-up, and after a reset are still served."""
     _serving: set[str] = field(default_factory=set)
@@ -63,12 +72,14 @@ class Accounts(Ledger):
     _wait: int = 0
     _fines: int = 0
     _read: int = 0
+    _was: int = 0
+    _kept_until: float = 0
 
     def begin(self, **flaws: Any) -> None:
         """Makes it another ledger, of which nothing is taken yet."""
         for name, value in {**{name: getattr(Accounts(), name) for name in Accounts.__slots__}, **flaws}.items():
             setattr(self, name, value)
-        self.balances = {}
+        self.balances = dict(self.begins)
 
     async def take(self, account: str, price: int) -> bool:
         """Takes the price, in its own way."""
@@ -102,6 +113,12 @@ class Accounts(Ledger):
 
     def reads(self, account: str) -> int:
         """What the probe says."""
+        if time.monotonic() < self._kept_until:
+            return self._was
+        self._kept_until, self._was = time.monotonic() + self.cached, self._now(account)
+        return self._was
+
+    def _now(self, account: str) -> int:
         self._read += 1
         self.balances[account] = super_balance(self, account) - self.drifts - 10 * (self._read == self.robbed)
         left, old = self._old.get(account, (0, 0))
@@ -112,14 +129,18 @@ class Accounts(Ledger):
 
     def add(self, account: str, more: int) -> None:
         """Adds, where it does."""
-        if self.opens:
+        if self.opens and self.slow:
+            asyncio.get_running_loop().call_later(self.slow, Ledger.add, self, account, more)
+        elif self.opens:
             Ledger.add(self, account, more)
             self._wait = self.late
 
     def reset(self, account: str) -> None:
         """Takes back, where it does."""
         self._old.pop(account, None)
-        if not self.sticks:
+        if self.resets:
+            asyncio.get_running_loop().call_later(self.resets, Ledger.reset, self, account)
+        elif not self.sticks:
             Ledger.reset(self, account)
             if self.keeps:
                 Ledger.add(self, account, self.keeps)

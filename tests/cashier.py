@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import uvicorn
 from serving import listening
 
-__all__ = ["Cashier", "Said", "Ways", "cashier", "marked", "said", "zipped"]
+__all__ = ["Asked", "Cashier", "Said", "Ways", "cashier", "marked", "said", "zipped"]
 
 _PAUSE = 0.03
 """Seconds that a charge takes where others may ask meanwhile."""

@@ -7,8 +7,9 @@ from typing import Any
 from accounts import Effect, effect
 from altering import lacks
 from judging import Edit
-from market import answers, facts, hides, rule, says, stuffed
+from market import answers, facts, hides, rule, says, stuffed, waive
 from serving import Answer, Asked, Change, refusals, then
+from variant import both
 
 __all__ = ["FAULTS", "LEGAL", "UNPROVEN"]
 
@@ -126,6 +127,19 @@ def _again_otherwise(**members: object) -> Change:
     return change
 
 
+def _closed() -> Change:
+    """Knows nobody who has taken everything back, until something is bought again."""
+    gone: list[str] = []
+
+    def change(asked: Asked, answer: Answer) -> None:
+        if asked.path.startswith("/test/"):
+            gone[:] = [asked.path] * asked.path.endswith("reset")
+        elif asked.path == "/translate" and answer.status == 402 and gone:
+            answer.become(401)
+
+    return change
+
+
 def _crowded(status: int) -> Change:
     """Turns away with another status who is refused though there is enough: somebody else is served."""
 
@@ -204,6 +218,12 @@ FAULTS: tuple[Effect, ...] = (
         "refused-again-alike",
         does=_again_otherwise(code="top_up_again"),
         only=("flows.re",),
+    ),
+    effect(
+        "who took everything back is asked for a login",
+        "refused-again-alike",
+        does=_closed(),
+        only=("flows.refused-a", "flows.remedy"),
     ),
     effect(
         "who has paid before is refused in another family",
@@ -289,7 +309,8 @@ LEGAL: tuple[Effect, ...] = (
         "its prices are finer than its balances",
         does=then(_credits(float), _refusal("required", lambda _: 10.4)),
         allows=("flows.success-debits-price: a price that is finer than the balance is told",),
-        only=("flows.success",),
+        only=("flows.success", "flows.parallel"),
+        edit=tops_up(45),
     ),
     effect(
         "its unit is written in capitals, and is one",
@@ -324,6 +345,19 @@ LEGAL: tuple[Effect, ...] = (
         allows=("flows.refused-after-undo: access that ends a moment later",),
         only=("flows.remedy", "flows.refused-a"),
     ),
+    effect(
+        "its account is closed when all is taken back",
+        does=_closed(),
+        allows=("flows.refused-after-undo: an account that is closed, and refused as one",),
+        only=("flows.refused-after",),
+    ),
+    effect(
+        "its paywall says that a subscription has expired",
+        does=then(says(family="paywall"), _again_otherwise(code="subscription_expired")),
+        edit=answers(translate=("paywall",)),
+        allows=("flows.refused-again-alike: a paywall that says that what was bought is over",),
+        only=("flows.refused-again",),
+    ),
     effect("it takes more than one call's worth", edit=tops_up(55)),
     effect(
         "its last call overdraws an account",
@@ -334,6 +368,16 @@ LEGAL: tuple[Effect, ...] = (
             for what in ("serves-no-more", "takes-all")
         ),
     ),
+    effect(
+        "its account may owe up to twenty",
+        begins={"broke": -17},
+        keeps=-20,
+        above=-11,
+        edit=tops_up(40),
+        only=("flows.parallel", "flows.success-debits"),
+    ),
+    effect("what is taken back goes a moment later", resets=0.15, edit=tops_up(100), only=("flows.refused-after",)),
+    effect("what is bought comes a moment later", slow=0.15, only=("flows.remedy", "flows.success")),
     effect("its message differs each time", does=stuffed(lambda asked: {"message": f"Not enough, {asked.nth} times."})),
     effect(
         "its decline has no category",
@@ -372,6 +416,13 @@ LEGAL: tuple[Effect, ...] = (
         **_HINT,
     ),
     effect(
+        "its quota comes back when its documentation says so",
+        does=then(hides("resets_at"), says(balance=0), _refuses(429, X_Should_Retry="true")),
+        edit=both(_429, waive("credits", resets_at="at midnight, says the documentation alone")),
+        at=("lookup",),
+        only=_HINT["only"][1:],
+    ),
+    effect(
         "its balance is a 429 that says not to ask again",
         does=_refuses(429, X_Should_Retry="false"),
         edit=_429,
@@ -385,6 +436,13 @@ _STATES = ("refusal-states-balance", "success-states-balance")
 UNPROVEN: tuple[Effect, ...] = (
     effect("its probe is of a moment ago", lags=1, untestable=(*_OF_AN_ACCOUNT, "success-states-balance")),
     effect(
+        "its probe is kept for longer than we wait",
+        cached=0.8,
+        edit=tops_up(20),
+        only=("flows.success",),
+        untestable=("success-debits-once", "success-debits-price", "success-states-balance"),
+    ),
+    effect(
         "others take from its account",
         drifts=1,
         edit=tops_up(100),
@@ -394,6 +452,19 @@ UNPROVEN: tuple[Effect, ...] = (
         "its probe reads nothing",
         edit=observes(pointer="/none"),
         untestable=(*_OF_AN_ACCOUNT, *_STATES, "refusal-has-no-effect"),
+    ),
+    effect(
+        "its probe counts what is used",
+        does=_credits(lambda held: 100 - held),
+        edit=lambda written: written.update(observe={"used": written["observe"]["balance"]}),
+        only=("flows.success-debits-once",),
+        untestable=("success-debits-once",),
+    ),
+    effect(
+        "it has two purses",
+        edit=lambda written: written.update(observe=dict.fromkeys(("bonus", "bought"), written["observe"]["balance"])),
+        only=("flows.success-debits-once",),
+        untestable=("success-debits-once",),
     ),
     effect("its probe counts something else", edit=observes(unit="stamps"), untestable=(*_OF_AN_ACCOUNT, *_STATES)),
     effect(
@@ -422,6 +493,30 @@ UNPROVEN: tuple[Effect, ...] = (
         "its flow leaves more than a crowd takes",
         edit=tops_up(900),
         untestable=("parallel-serves-no-more", "parallel-takes-all"),
+    ),
+    effect(
+        "it asks for more than a call takes at last",
+        above=14,
+        does=then(_refusal("required", lambda _: 15), lacks("x-credits-required")),
+        edit=flow(price={"min": "5", "max": "10"}),
+        untestable=("remedy-opens",),
+        only=("flows.remedy",),
+    ),
+    effect(
+        "its top-up is accepted, and takes its time",
+        opens=False,
+        does=_step(202),
+        edit=flow(steps=[{"method": "POST", "path": "/test/top-up", "json": {"credits": 10}}]),
+        only=("flows.remedy",),
+        untestable=("remedy-opens",),
+    ),
+    effect(
+        "its undo is accepted, and takes its time",
+        sticks=True,
+        does=where("/test/reset", lambda _, answer: setattr(answer, "status", 202)),
+        edit=both(tops_up(100), flow(undo=[{"method": "POST", "path": "/test/reset"}])),
+        only=("flows.refused-after",),
+        untestable=("refused-after-undo",),
     ),
     effect(
         "its first calls are free",

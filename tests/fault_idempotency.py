@@ -2,15 +2,16 @@
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cashier import Said, Ways, marked, said
+from cashier import Asked, Said, Ways, marked, said
 from judging import Edit
 from variant import both, first
 
-__all__ = ["FAULTS", "PAYWALL", "UNPROVEN", "Keyed", "keyed", "keys", "without_witness"]
+__all__ = ["ANOTHER", "FAULTS", "PAYWALL", "UNPROVEN", "Keyed", "keyed", "keys", "without_witness"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,9 @@ def _free(written: dict[str, Any]) -> None:
 
 PAYWALL = both(_free)
 """A profile in which an account that is refused is served as soon as it has another plan."""
+
+ANOTHER = first(answers=["paywall"])
+"""A profile in which another account is refused for want of money."""
 
 without_witness = first(witness=None)
 
@@ -108,6 +112,12 @@ FAULTS = (
         "same-answer",
         "decline-comes-again",
     ),
+    keyed(
+        "copies that wait are told another status",
+        Ways(again=lambda kept: marked(replace(kept, status=kept.status + 1)), meanwhile=0),
+        "same-answer",
+        "decline-comes-again",
+    ),
     keyed("an answer comes again as a refusal", Ways(again=lambda _: said(409)), "same-answer", "decline-comes-again"),
     keyed("an answer comes again unmarked", Ways(again=lambda kept: kept), "replay-marked"),
     keyed("every answer is marked", Ways(sent=marked), "replay-marked"),
@@ -149,7 +159,43 @@ def _ietf(written: dict[str, Any]) -> None:
     written["idempotency"] = {"convention": "ietf", "quoted": False, "mismatch": [400]}
 
 
+def _varied() -> Callable[[bool], int]:
+    charged: list[bool] = []
+
+    def runs(first: bool) -> int:
+        charged.extend([True] * first)
+        return len(charged) if first else 0
+
+    return runs
+
+
+def _in_step() -> Callable[[Asked], dict[str, object]]:
+    """Each account is told how often it was charged; Ada was once before."""
+    times = Counter({"ada": 1})
+
+    def serves(asked: Asked) -> dict[str, object]:
+        times[asked.who] += 1
+        return {"status": "captured", "charges": times[asked.who]}
+
+    return serves
+
+
+def _now_and_then(*served: int) -> Callable[[], Said]:
+    """Who is declined else is not, so many times after the first."""
+    asked: list[int] = []
+
+    def broke() -> Said:
+        asked.append(1)
+        fine = len(asked) in served
+        return said(200, id=uuid.uuid4().hex, status="captured") if fine else said(402, code="declined")
+
+    return broke
+
+
 UNPROVEN = (
+    keyed("accounts count to the same number", Ways(serves=_in_step()), "another-caller"),
+    keyed("who is refused is served now and then", Ways(broke=_now_and_then(3, 5)), "not-to-the-refused"),
+    keyed("the witness moves by what a charge took", Ways(runs=_varied()), "runs-once"),
     keyed("there is no witness", Ways(), "runs-once", edit=without_witness),
     keyed("the witness does not move", Ways(runs=lambda _: 0), "runs-once"),
     keyed("the witness moves by itself", Ways(ticks=1), "runs-once"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from cashier import Said, Ways, marked, said, zipped
-from fault_idempotency import PAYWALL, Keyed, keyed, keys
+from fault_idempotency import ANOTHER, PAYWALL, Keyed, keyed, keys
 from variant import both, first
 
 __all__ = ["LEGAL"]
@@ -16,17 +16,20 @@ def _numbered(answer: Said) -> Said:
     return replace(answer, headers={**answer.headers, "x-request-id": uuid.uuid4().hex})
 
 
+_CHARSET = {"content-type": "application/json; charset=utf-8"}
+
+
 def _unmarked(answer: Said) -> Said:
     return replace(answer, headers={"idempotent-replayed": "false", **answer.headers})
 
 
 def _late() -> Callable[[Said], Said]:
-    """Still under way, the first time that it is asked."""
-    asked: list[Said] = []
+    """Still under way, the first time that it is asked of each answer."""
+    asked: list[bytes] = []
 
     def again(kept: Said) -> Said:
-        asked.append(kept)
-        return said(409, code="in_flight") if len(asked) == 1 else marked(kept)
+        asked.append(kept.body)
+        return said(409, code="in_flight") if asked.count(kept.body) == 1 else marked(kept)
 
     return again
 
@@ -90,6 +93,11 @@ LEGAL: tuple[Keyed, ...] = (
         edit=keys(in_flight=[425]),
         allows=_allowed("in-flight", "another status that the profile names"),
     ),
+    keyed(
+        "its copies are told with success that the first is under way",
+        Ways(meanwhile=200),
+        edit=keys(in_flight=[200]),
+    ),
     keyed("its copies are accepted", Ways(meanwhile=202), edit=keys(in_flight=[202])),
     keyed(
         "its answers are short, and so is what it says of a key that is taken",
@@ -111,6 +119,10 @@ LEGAL: tuple[Keyed, ...] = (
         "its answers come again in another coding",
         Ways(again=lambda kept: zipped(marked(kept))),
         allows=_allowed("same-answer", "another content coding"),
+    ),
+    keyed(
+        "its answers come again with the charset that JSON has",
+        Ways(again=lambda kept: marked(replace(kept, headers={**kept.headers, **_CHARSET})), meanwhile=0),
     ),
     keyed(
         "its answers are kept a moment later",
@@ -202,6 +214,11 @@ LEGAL: tuple[Keyed, ...] = (
         "an account that is refused is served under the same key when it has paid",
         Ways(broke=lambda: said(402, code="upgrade", family="paywall")),
         edit=PAYWALL,
+    ),
+    keyed(
+        "a key that a refused account brought is taken for others",
+        replace(_OTHERS_409, broke=lambda: said(402, code="upgrade", family="paywall"), keeps=lambda _: True),
+        edit=both(keys(mismatch=[409]), ANOTHER),
     ),
     keyed("nobody is refused by 402", Ways(nobody=said(402, code="upgrade", family="paywall"))),
     keyed(

@@ -1,5 +1,6 @@
 """One account in whatever order: which careless accounts a program finds, which honest ones it leaves alone, and what it says."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -222,6 +223,20 @@ def _adds_less(ledger: Dealer) -> None:
         ledger.give(-5)
 
 
+def _gives_back(ledger: Dealer) -> Callable[[Asked, Answer], None]:
+    """Half of what a call takes, a twentieth of a second after it is answered."""
+
+    def change(asked: Asked, answer: Answer) -> None:
+        if _own(asked) and answer.status == 200 and not answer.get("idempotent-replayed"):
+            asyncio.get_running_loop().call_later(0.05, ledger.give, 5)
+
+    return change
+
+
+def _ranged(written: dict[str, Any]) -> None:
+    written["flow"][0] |= {"price": {"min": "5", "max": "10"}}
+
+
 def _no_keys(written: dict[str, Any]) -> None:
     del written["idempotency"]
 
@@ -236,6 +251,7 @@ _ALREADY = (
         "access ends",
     ),
     "it takes more than one",
+    "its account may owe",
     "its last call overdraws",
 )
 LEGAL: tuple[Kind, ...] = (
@@ -246,6 +262,8 @@ LEGAL: tuple[Kind, ...] = (
     kind("it forgets keys when all is taken back", keyed=_forgets_keys, allows=(_FORGOTTEN,)),
     kind("nobody knows of keys", edit=_no_keys),
     kind("something is left when all is taken back", keeps=4),
+    kind("what is taken back is so a moment later", resets=0.04),
+    kind("what is bought is there a moment later", slow=0.04, allows=(_LATER,)),
     *(Kind(entry=replace(entry, only=(ORDER,))) for entry in UNPROVEN_FLOWS if entry.name.startswith("nothing says")),
     *(
         Kind(entry=replace(entry, only=(ORDER,), allows=()))
@@ -262,6 +280,7 @@ _ALSO = {
 
 UNPROVEN: tuple[Kind, ...] = (
     kind("others took from the account once, between two steps", robbed=23),
+    kind("what is taken back is so when nobody looks any more", resets=0.5),
     *(
         Kind(entry=replace(entry, only=(ORDER,)))
         for entry in UNPROVEN_FLOWS
@@ -332,6 +351,12 @@ def test_what_nothing_shows_is_not_said_to_hold(one: Kind, server: Server) -> No
     assert result.outcome is Outcome.UNTESTABLE, result.finding
     assert result.finding
     assert result.finding.reason
+
+
+def test_what_was_held_and_is_given_back_later_is_no_fault(server: Server) -> None:
+    """Where a price is a range, what a call takes may be less a moment after it was answered."""
+    result, _ = judged(server, kind("it gives back half", keyed=_gives_back, edit=_ranged))
+    assert result.outcome is not Outcome.VIOLATED, result.finding
 
 
 def test_whatever_the_catalogue_allows_is_an_honest_account() -> None:
@@ -455,6 +480,7 @@ _TERMS = Terms(
         (Deed(verb="race", came=(Came.SERVED, Came.UNCLEAR)), "23", "3", ""),
         (Deed(verb="race", came=(Came.SERVED, Came.SERVED)), "13", "-7", "where 13 is there"),
         (Deed(verb="race", came=(Came.SERVED, Came.SERVED)), "18", "-2", ""),
+        (Deed(verb="race", came=(Came.SERVED, Came.SERVED)), "33", "12", "21 is taken"),
         (Deed(verb="call", number=1, came=(Came.SERVED,)), "3", "-7", "where 3 is there"),
         (Deed(verb="call", number=1, came=(Came.SERVED,)), "8", "-2", ""),
         (Deed(verb="decline", came=(Came.SERVED,)), "13", "3", ""),

@@ -160,6 +160,7 @@ UNTESTABLE = {
     "nothing but its own body is refused": (plain_only, "they come to no refusal"),
     "it says something else each time": (in_moods, "a moment later"),
     "it is down now and then": (otherwise(503), "the target is down"),
+    "a firewall dislikes its letters": (where(strange, becomes(403, "<h1>No</h1>", "text/html")), "stands before it"),
     "some cost nothing": (otherwise(200), "nothing of it shows what is sold"),
 }
 

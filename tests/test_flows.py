@@ -1,6 +1,8 @@
 """The table of effects: each careless account is seen, no careful one is, and what nothing shows is not said to hold."""
 
+import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -122,6 +124,27 @@ def test_each_request_of_a_flow_has_a_key_of_its_own(server: Server) -> None:
     run = judged_flows(server, effect("keyed", does=note, edit=keyed))
     assert run.verdict is Verdict.CONFORMANT
     assert len(set(keys)) == len(keys) > 80
+
+
+def test_no_key_in_a_body_or_of_a_step_comes_again(server: Server) -> None:
+    """Where a key is a member of the body, or stands with a step, each call and each purchase has one of its own."""
+    keys: list[str] = []
+
+    def edit(written: dict[str, Any]) -> None:
+        written["idempotency"] |= {"key": {"member": "/once"}}
+        written["endpoint"][0]["json"] = {"text": "hello", "once": "the plain one"}
+        written["flow"][0]["steps"][0] |= {"json": {"credits": 10, "once": "a"}, "headers": {"Idempotency-Key": "b"}}
+
+    def note(asked: Asked, _: Answer) -> None:
+        if asked.path == "/test/top-up":
+            keys.append(asked.headers["idempotency-key"])
+        if asked.path in {"/translate", "/test/top-up"}:
+            keys.append(json.loads(asked.body)["once"])
+
+    run = judged_flows(server, effect("keyed in its body", does=note, edit=edit, only=("flows.remedy-opens",)))
+    assert run.verdict is Verdict.CONFORMANT
+    assert sorted(Counter(keys).values())[-2:] == [1, keys.count("the plain one")]
+    assert not {"a", "b"} & set(keys)
 
 
 def test_the_story_of_a_run_says_what_its_flows_took(server: Server) -> None:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from cashier import Cashier, Ways, cashier
-from fault_idempotency import FAULTS, UNPROVEN, Keyed
+from fault_idempotency import FAULTS, UNPROVEN, Keyed, keys
 from judging import Judged, judged
 from legal_idempotency import LEGAL
 
@@ -142,6 +143,19 @@ def test_who_claims_nothing_needs_no_second_account(server: Server) -> None:
     run = run_of(Keyed(name="", ways=Ways(), edit=edit), server)
     assert run.results["idempotency.another-caller", "charges"].outcome is Outcome.INAPPLICABLE
     assert run.results["idempotency.not-to-the-refused", "charges"].outcome is Outcome.PASSED
+
+
+def test_a_key_that_may_be_forgotten_shows_nothing_of_other_requests(server: Server) -> None:
+    """Who keeps keys for a minute is not asked about one that is older, whoever took so long."""
+    run = run_of(Keyed(name="", ways=Ways(mismatch=lambda _: None), edit=keys(retention=60)), server)
+    result = run.results["idempotency.mismatch", "charges"]
+    (labels,) = result.evidence
+    had = {
+        label: replace(result.exchanges[key], at=61.0 * label.startswith("used key")) for label, key in labels.items()
+    }
+    evidence = Evidence(profile=run.report.profile, at=run.report.profile.endpoints[0], exchanges=had)
+    (own,) = (one for every in checks.load().values() for one in every if one.requirement == result.requirement)
+    assert (result.outcome, decided(own, evidence, Level.SHOULD)[0]) == (Outcome.UNMET, Outcome.UNTESTABLE)
 
 
 def test_what_was_asked_under_keys_is_decided_the_same_from_a_report(server: Server) -> None:

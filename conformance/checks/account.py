@@ -106,7 +106,8 @@ def _alone(evidence: Evidence, flow: Flow) -> tuple[Terms, tuple[str, Observe]]:
 
 def _story(evidence: Evidence, flow: Flow, walk: Walk, agreed: Terms, watched: tuple[str, Observe]) -> Iterator[_Had]:
     """What came of each step, up to the first with which something is wrong."""
-    held = number(evidence, label(flow, walk.called, BEGUN), *watched)
+    begun_ = label(flow, walk.called, BEGUN)
+    held = [number(evidence, begun_, *watched), *later(evidence, begun_, *watched)][-1]
     book, calls = Book(terms=agreed, held=held), 0
     for step in walk.steps:
         said = parsed(step.told)
@@ -120,7 +121,13 @@ def _story(evidence: Evidence, flow: Flow, walk: Walk, agreed: Terms, watched: t
         fulfilled = done(flow, evidence.exchanges, step.called)
         deed = Deed(verb=said.verb, number=which, came=kinds, done=fulfilled)
         before = book.held
-        now, fits = settled(evidence, f"{step.called}: {THEN}", watched, partial(book.allows, deed))
+        if said.verb in {"take back", "top up"}:
+            # What is bought, and what is taken back, may come a moment later.
+            read = f"{step.called}: {THEN}"
+            now = [number(evidence, read, *watched), *later(evidence, read, *watched)][-1]
+            fits = book.allows(deed, now)
+        else:
+            now, fits = settled(evidence, f"{step.called}: {THEN}", watched, partial(book.allows, deed))
         wrong = book.wrong(deed, now)
         if not fits and not any(later(evidence, f"{step.called}: {THEN}", *watched)):
             reason = f"{step.name}: {wrong}, and it was not read again"

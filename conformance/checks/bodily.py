@@ -82,12 +82,16 @@ def _judge(evidence: Evidence, family: Family, label: str, named: list[str], cod
 
 def _doubt(evidence: Evidence, response: Response, body: str) -> None:
     """Raises Untestable where an answer that is no declared refusal may say nothing of the body."""
+    plain = evidence.response("unpaid")
     if response.status in _DOWN:
         reason = f"the target is down: {response.shown()}"
         raise Untestable(reason)
+    if response.status in {403, 406} and response.media_type() == "text/html" != plain.media_type():
+        reason = f"a page of {response.shown()} is no answer of this API: what stands before it dislikes the body"
+        raise Untestable(reason)
     marker = evidence.endpoint.marker
     if 200 <= response.status < 300:
-        sold = marker and marked(response, marker) and not marked(evidence.response("unpaid"), marker)
+        sold = marker and marked(response, marker) and not marked(plain, marker)
         # What was said in the request may be said again.
         if not sold or (marker and marker.value in body):
             reason = f"without payment it is answered {response.shown()}, and nothing of it shows what is sold"

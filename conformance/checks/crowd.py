@@ -46,7 +46,7 @@ def test_parallel_takes_all(evidence: Evidence) -> None:
             called = label(flow, f"round {turn}", "debited")
             bought += good
             too_many += good > pays
-            left, taken = settled(evidence, called, watched, fits(held, total))
+            left, taken = settled(evidence, called, watched, fits(held, price, times=good, lost=lost))
             told = f"{held - left:f} taken for {good} served of {held:f}, {left:f} left"
             lowest = min(Decimal(0), held - price.maximum * pays)
             if left < lowest:
@@ -98,7 +98,11 @@ def _rounds(evidence: Evidence, flow: Flow) -> Iterator[tuple[int, Decimal, Pric
             raise Untestable(reason)
         asked += 1
         short = number(evidence, label(flow, called, "refused"), *watched)
-        yield turn, held, price, effects.paid_for(held, price, short), watched
+        pays = effects.paid_for(held, price, short)
+        if short < 0 and pays >= many:
+            reason = f"who is refused has {short:f}: as far as that may be owed, {held:f} pays for all {many} (limits.volley)"
+            raise Untestable(reason)
+        yield turn, held, price, pays, watched
     if not asked:
         reason = f'flow "{flow.name}" cannot be undone, so that it is gone once only (flow.undo)'
         raise Untestable(reason)

@@ -10,7 +10,7 @@ from conformance.effects import about, within
 from conformance.evidence import Evidence
 from conformance.flows import label, traversed
 from conformance.outcome import Inapplicable, Untestable, Violation
-from conformance.profile import Flow, Price
+from conformance.profile import Flow, Observe, Price
 
 
 @check("flows.success-debits-once", traversed)
@@ -66,7 +66,7 @@ def debits(evidence: Evidence, flow: Flow) -> Iterator[tuple[Decimal, str, str]]
     record = begun(evidence, flow)
     name, watch = account(evidence, flow, record)
     price = effects.price(flow, record)
-    right, wrong = 0, []
+    right, wrong, still = 0, [], False
     for time in (1, 2):
         called = last(evidence, label(flow, time, "opened"))
         if called not in evidence.exchanges:
@@ -80,8 +80,14 @@ def debits(evidence: Evidence, flow: Flow) -> Iterator[tuple[Decimal, str, str]]
             wrong.append((held - number(evidence, called, name, watch), called, name))
             continue
         left, taken = settled(evidence, called, (name, watch), fits(held, price))
+        if not taken and about(held, left) and unmoved(evidence, flow, time, name, watch):
+            still = True
+            continue
         right += taken
         wrong += [] if taken else [(held - left, called, name)]
+    if still and not right:
+        reason = f"probe {name!r} moves neither with the steps nor with a success: it lags, or reads something else"
+        raise Untestable(reason)
     if not right and not wrong:
         stepped(evidence, flow)
         reason = f'flow "{flow.name}" does not open the request, so that no success is seen'
@@ -92,9 +98,17 @@ def debits(evidence: Evidence, flow: Flow) -> Iterator[tuple[Decimal, str, str]]
     yield from wrong
 
 
-def fits(held: Decimal, price: Price) -> Callable[[Decimal], bool]:
-    """Whether what is left of ``held`` is less by the price."""
-    return lambda left: within(held - left, price, held, left)
+def unmoved(evidence: Evidence, flow: Flow, time: int, name: str, watch: Observe) -> bool:
+    """Whether the probe reads after the steps what it read before them, or read so at first."""
+    if f"{label(flow, time, 'credited')}, early 1 ({name})" in evidence.exchanges:
+        return True
+    held, had = (number(evidence, label(flow, time, when), name, watch) for when in ("credited", "refused"))
+    return about(held, had)
+
+
+def fits(held: Decimal, price: Price, *, times: int = 1, lost: int = 0) -> Callable[[Decimal], bool]:
+    """Whether what is left of ``held`` is less by the price, so many ``times``."""
+    return lambda left: within(held - left, price, held, left, times=times, lost=lost)
 
 
 def is_dear(debit: Decimal, price: Price) -> bool:

@@ -1,16 +1,18 @@
 """Checks of class ``flows`` on remedies: what a refusal asks for opens the same request, and its end closes it again."""
 
+import re
 from decimal import Decimal
 
 from conformance import effects, schema
 from conformance.checks import check
 from conformance.checks.effect import account, begun, each_flow, last, number, served, stepped, unanswered
+from conformance.checks.leak import marked
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facts import Record
 from conformance.flows import fulfilled, label, traversed
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
-from conformance.profile import Flow, Price, Step
+from conformance.profile import Family, Flow, Price, Step
 
 
 @check("flows.steps-answer", traversed)
@@ -59,6 +61,7 @@ def test_remedy_opens(evidence: Evidence) -> None:
         if refused:
             _enough(evidence, flow)
             _told_apart(refused, response)
+            _under_way(evidence, flow, "step", flow.steps)
         raise Violation(
             expected="the request served, once the steps of the remedy are taken",
             received=response.shown() + (f", {refused.rule.family}" if refused else ""),
@@ -77,6 +80,14 @@ def _taken_back(evidence: Evidence, flow: Flow) -> None:
         raise Untestable(reason)
 
 
+def _under_way(evidence: Evidence, flow: Flow, what: str, steps: tuple[Step, ...]) -> None:
+    """Raises Untestable where a step was taken on, and is not said to be done (RFC 9110 section 15.3.3)."""
+    for nth in range(1, len(steps) + 1):
+        if evidence.response(label(flow, 1, f"{what} {nth}")).status == 202:
+            reason = f'flow "{flow.name}": {what} {nth} is accepted (202), and not done when it is asked again'
+            raise Untestable(reason)
+
+
 def _told_apart(refused: Record, response: Response) -> None:
     """Raises Untestable for a success that only a rule for every success takes for a refusal."""
     if 200 <= response.status < 300 and refused.rule.when is None:
@@ -87,10 +98,12 @@ def _told_apart(refused: Record, response: Response) -> None:
 def _enough(evidence: Evidence, flow: Flow) -> None:
     """Raises Untestable where the steps added something, and less than a call takes."""
     found = _readings(evidence, flow, "refused", "credited")
-    if found and found[1] < found[2] < found[0].minimum:
-        reason = (
-            f'flow "{flow.name}" leaves {found[2]:f}, and a call takes {found[0].minimum:f}: let its steps add more'
-        )
+    if found is None:
+        return
+    # What a call takes at last may be less than what has to be there for it.
+    needed = max(found[0].minimum, effects.quantity(begun(evidence, flow).document.get("required")) or found[0].minimum)
+    if found[1] < found[2] < needed:
+        reason = f'flow "{flow.name}" leaves {found[2]:f}, and a call takes {needed:f}: let its steps add more'
         raise Untestable(reason)
 
 
@@ -132,7 +145,10 @@ def test_refused_after_undo(evidence: Evidence) -> None:
         if effects.refusal(evidence.profile, evidence.endpoint, response):
             return
         unanswered(response, called)
+        if _turned_away(evidence, response):
+            return
         _taken_back(evidence, flow)
+        _under_way(evidence, flow, "undo", flow.undo)
         raise Violation(
             expected="the request refused, once what was bought is taken back",
             received=response.shown(),
@@ -150,11 +166,17 @@ def test_refused_again_alike(evidence: Evidence) -> None:
         _opened(evidence, flow)
         called = last(evidence, label(flow, 1, "refused again"))
         again = effects.refusal(evidence.profile, evidence.endpoint, evidence.response(called))
+        if again is None and _turned_away(evidence, evidence.response(called)):
+            raise Violation(
+                expected=f"the refusal from before the remedy, {once.rule.family}",
+                received=evidence.response(called).shown(),
+                exchange=called,
+            )
         if again is None:
             reason = "the request is not refused again"
             raise Untestable(reason, cause="flows.refused-after-undo")
         codes = [record.document.get("code") for record in (once, again)]
-        if once.rule.family is not again.rule.family or codes[0] != codes[1]:
+        if once.rule.family is not again.rule.family or (codes[0] != codes[1] and not _has_ended(again)):
             raise Violation(
                 expected=f"the refusal from before the remedy, {once.rule.family} with code {schema.shown(codes[0])}",
                 received=f"{again.rule.family} with code {schema.shown(codes[1])}",
@@ -162,6 +184,21 @@ def test_refused_again_alike(evidence: Evidence) -> None:
             )
 
     each_flow(evidence, alike)
+
+
+_ENDED = re.compile("expired|ended|lapsed|cancell?ed|inactive")
+
+
+def _has_ended(record: Record) -> bool:
+    """Whether a paywall says that what was bought is over: that was not so before."""
+    said = f"{record.document.get('code')} {record.document.get('reason')}"
+    return record.rule.family is Family.PAYWALL and ("expired_at" in record.facts or bool(_ENDED.search(said)))
+
+
+def _turned_away(evidence: Evidence, response: Response) -> bool:
+    """Whether nothing is served, in words of no refusal that the profile knows: a closed account, a login."""
+    marker = evidence.endpoint.marker
+    return 300 <= response.status < 500 and not (marker and marked(response, marker))
 
 
 def _told(flow: Flow) -> str:

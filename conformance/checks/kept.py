@@ -8,7 +8,7 @@ from conformance.keys import carries, refuses
 from conformance.outcome import Inapplicable, Untestable
 from conformance.profile import Idempotency
 
-__all__ = ["SAME", "comes_again", "control", "difference", "gave", "kept_by", "moved", "refused", "stored"]
+__all__ = ["SAME", "comes_again", "control", "difference", "gave", "kept_by", "moved", "refused", "sold", "stored"]
 
 SAME = "idempotency.same-answer"
 _CONTENT = 16
@@ -48,14 +48,17 @@ def refused(evidence: Evidence, response: Response) -> bool:
     return refuses(evidence.profile, evidence.endpoint, response)
 
 
+def sold(evidence: Evidence, response: Response) -> bool:
+    """Whether it is a success, and has what is sold: one that tells of work under way may have neither number nor name."""
+    marker = evidence.endpoint.marker
+    return not refused(evidence, response) and not (marker and not marked(response, marker))
+
+
 def difference(first: Response, second: Response) -> tuple[str, str, str] | None:
     """What was expected, received, and where, of an answer that is not the first one again; None for one that is."""
     if first.status != second.status:
         return first.shown(), second.shown(), ""
-    kinds = [
-        " ".join((answer.value("content-type") or "none").lower().replace(";", "; ").split())
-        for answer in (first, second)
-    ]
+    kinds = [_kind(answer) for answer in (first, second)]
     if kinds[0] != kinds[1]:
         return f"Content-Type {kinds[0]}", kinds[1], "Content-Type"
     if first.body != second.body:
@@ -63,6 +66,12 @@ def difference(first: Response, second: Response) -> tuple[str, str, str] | None
         at = min(len(first.body), len(second.body)) if here is None else here
         return _part(first, at), _part(second, at), f"body, from byte {at}"
     return None
+
+
+def _kind(answer: Response) -> str:
+    told = " ".join((answer.value("content-type") or "none").lower().replace(";", "; ").split())
+    # JSON is in UTF-8, whether that is said or not (RFC 8259 section 11).
+    return told.removesuffix("; charset=utf-8") if answer.media_type().endswith("json") else told
 
 
 def _part(answer: Response, at: int) -> str:
@@ -91,7 +100,7 @@ def stored(evidence: Evidence, own: Idempotency) -> Response:
 def _told_apart(evidence: Evidence, own: Idempotency, first: Response, again: Response) -> bool:
     """Whether an answer that comes again is told from one that is made anew."""
     elsewhere = [evidence.exchanges[here].response for here in evidence.labels("round ")]
-    if any(other and not refused(evidence, other) and other.body != first.body for other in elsewhere):
+    if any(other and sold(evidence, other) and other.body != first.body for other in elsewhere):
         return True
     if own.replay_header and again.value(own.replay_header) not in {None, first.value(own.replay_header)}:
         return True
