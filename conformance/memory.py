@@ -53,8 +53,8 @@ AT_ONCE = "at once"
 LATER = ("same bytes", "nonce-upper")
 """How a payment comes again, the second time as a twin."""
 RACED = ("first use at one", "first use at the other")
-AGAIN = "again"
-"""The instance that was started anew, and how what is had there is called."""
+FIRST, AGAIN = "first", "again"
+"""The first instance, and the same once it was started anew: how what programs have there is called."""
 BEGUN = "instances begin"
 """Kept where an instance did not start."""
 
@@ -112,6 +112,8 @@ def remembered(probe: Probe) -> None:
             for second in others:
                 _at_replica(probe, shops, second)
             first.probe.gather(stocked)
+            # Not all of it is used by a program, and every payment is told of.
+            _note(probe, first.probe, first.probe.kept, FIRST)
             # Right before the end: a memory that is written down now and then may not know of them yet.
             for shop, version in _sold(shops):
                 _pay(shop, version, RESTART)
@@ -137,7 +139,7 @@ def reopened(probe: Probe) -> None:
     probe.gather(expiring)
     probe.gather(remembered)
     if again := probe.others.get(AGAIN):
-        _note(probe, again, again.gather(counters))
+        _note(probe, again, again.gather(counters), AGAIN)
     elif BEGUN in probe.kept:
         probe.kept[f"{AGAIN}: {BEGUN}"] = probe.kept[BEGUN]
 
@@ -147,11 +149,11 @@ def performed_again(probe: Probe, program: str) -> None:
     if again := probe.others.get(AGAIN):
         before = set(again.kept)
         performed(again, program)
-        _note(probe, again, [here for here in again.kept if here not in before])
+        _note(probe, again, [here for here in again.kept if here not in before], AGAIN)
 
 
-def _note(probe: Probe, again: Probe, labels: Iterable[str]) -> None:
-    probe.kept |= {f"{AGAIN}: {here}": again.kept[here] for here in labels}
+def _note(probe: Probe, other: Probe, labels: Iterable[str], name: str) -> None:
+    probe.kept |= {f"{name}: {here}": other.kept[here] for here in labels}
 
 
 def expiring(probe: Probe) -> None:
