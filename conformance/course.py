@@ -17,11 +17,11 @@ from conformance.protocols.x402.identifier import identifies
 from conformance.purse import Made, Order, Unpayable
 from conformance.replays import MORE, another_body
 
-__all__ = ["Step", "counters", "performed", "sold_at", "sold_once", "steps", "stocked", "unpaid_at"]
+__all__ = ["HOLDS", "OVER", "Step", "counters", "performed", "sold_at", "sold_once", "steps", "stocked", "unpaid_at"]
 
-_HOLDS = 8
+HOLDS = 8
 """Seconds for which a payment is valid that is to expire; a facilitator wants 6 of them."""
-_OVER = 1.0
+OVER = 1.0
 """Seconds after which every clock agrees that it expired."""
 
 
@@ -82,7 +82,7 @@ def stocked(probe: Probe) -> None:
         other = _at(probe, place)
         for verb, when in STOCK:
             here = place.stock(verb, when)
-            other.pay(here, _order(place, verb, holds=_HOLDS if when == ENDING else None))
+            other.pay(here, _order(place, verb, holds=HOLDS if when == ENDING else None))
         probe.kept |= {here: exchange for here, exchange in other.kept.items() if here in other.made}
         probe.made |= other.made
 
@@ -170,7 +170,7 @@ def _in_time(probe: Probe, said: Fresh, place: _Place, course: _Course) -> _Doin
     place, made = stock[here], probe.made[here]
     course.made.append((place, made))
     if when == ENDING:
-        time.sleep(min(max(made.payment.ends + _OVER - time.time(), 0), _HOLDS + _OVER))
+        time.sleep(min(max(made.payment.ends + OVER - time.time(), 0), HOLDS + OVER))
     told = f"{said.verb} {_named(place, course)}{when}"
     return _Doing(place=place, told=told, made=made, had=probe.kept[here], changes={})
 

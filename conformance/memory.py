@@ -11,11 +11,11 @@ from types import MappingProxyType
 from conformance import facilitator
 from conformance.asking import request_to
 from conformance.attempts import GOOD, label, versions
-from conformance.course import counters, performed, stocked
+from conformance.course import HOLDS, OVER, counters, performed, sold_once, stocked
 from conformance.exchange import Exchange, Failure, Request
 from conformance.instances import Instance, begun, scratch
 from conformance.probe import Probe
-from conformance.profile import Endpoint, Entitlement, Profile, ProfileError
+from conformance.profile import Endpoint, ProfileError
 from conformance.protocols import x402
 from conformance.purse import Made, Order, Unpayable
 
@@ -35,7 +35,6 @@ __all__ = [
     "expired",
     "expiring",
     "inside",
-    "paid_endpoints",
     "performed_again",
     "remembered",
     "reopened",
@@ -62,10 +61,8 @@ BEGUN = "instances begin"
 _FORGETS = ("verify/forgets", "settle/forgets")
 _REPEATS = ("verify/repeats", "settle/repeats")
 
-_HOLDS = (8, 14)
-"""Seconds for which a payment is valid that is to expire; a facilitator wants 6 of them. The second is a second try."""
-_OVER = 1.0
-"""Seconds after which every clock agrees that it expired."""
+_LONGER = 14
+"""Seconds for which a payment is valid that is to expire, at the second try."""
 _READY = 5.0
 """Seconds for which an instance that answers already may say that it cannot sell yet."""
 _PAUSE = 0.2
@@ -83,19 +80,12 @@ def inside(place: str, endpoint: Endpoint, here: str) -> str:
     return f"{place}, {endpoint.name}, {here}"
 
 
-def paid_endpoints(profile: Profile) -> Iterator[Endpoint]:
-    """Those at which a payment opens one answer and no more."""
-    for endpoint in profile.endpoints:
-        if endpoint.protocol == "x402" and endpoint.marker and endpoint.entitlement == Entitlement.ONCE:
-            yield endpoint
-
-
 def remembered(probe: Probe) -> None:
     """Payments at a first instance, which come again at a second one, and at the first once it was started anew.
 
     The second runs beside the first where the profile says that two may. The target itself is left alone.
     """
-    if not any(paid_endpoints(probe.profile)):
+    if not sold_once(probe.profile):
         return
     how = probe.profile.target.start
     names = ("first", "second")[: how.replicas if how else 1]
@@ -159,11 +149,11 @@ def _note(probe: Probe, other: Probe, labels: Iterable[str], name: str) -> None:
 
 def expiring(probe: Probe) -> None:
     """Payments at the target itself that are valid for a few seconds only."""
-    for endpoint in paid_endpoints(probe.profile):
+    for endpoint in sold_once(probe.profile):
         shop = probe.at(endpoint)
         for version in versions(shop):
             for group, faults in ((EXPIRY, ()), (unaided(EXPIRY), _REPEATS)):
-                for holds in _HOLDS:
+                for holds in (HOLDS, _LONGER):
                     paid = shop.pay(label(version, group, GOOD), Order(version=version, holds=holds, faults=faults))
                     if not _refused(paid):
                         break
@@ -184,8 +174,8 @@ def expired(probe: Probe) -> None:
         for group in (EXPIRY, unaided(EXPIRY))
         if (here := label(version, group, GOOD)) in shop.made and not _refused(shop.kept[here])
     ]
-    over = max((made.payment.ends for *_, made in served), default=0) + _OVER
-    time.sleep(min(max(over - time.time(), 0), max(_HOLDS) + _OVER))
+    over = max((made.payment.ends for *_, made in served), default=0) + OVER
+    time.sleep(min(max(over - time.time(), 0), _LONGER + OVER))
     for shop, version, group, made in served:
         _replay(shop, version, group, made)
     for shop in {id(shop): shop for shop, *_ in served}.values():
@@ -194,7 +184,7 @@ def expired(probe: Probe) -> None:
 
 def _shops(probe: Probe) -> Iterator[Probe]:
     """A probe of each endpoint with what ``_keep`` kept of it."""
-    for endpoint in paid_endpoints(probe.profile):
+    for endpoint in sold_once(probe.profile):
         shop, start = probe.at(endpoint), inside(TARGET, endpoint, "")
         shop.kept |= {here.removeprefix(start): e for here, e in probe.kept.items() if here.startswith(start)}
         shop.made |= {here.removeprefix(start): m for here, m in probe.made.items() if here.startswith(start)}
@@ -227,7 +217,7 @@ def _anew(probe: Probe, first: Instance, own: facilitator.Running, folder: str) 
 def _opened(instance: Instance) -> Mapping[str, Probe]:
     """A probe of each endpoint of an instance, by name."""
     profile = instance.probe.profile
-    return MappingProxyType({e.name: instance.probe.at(e) for e in paid_endpoints(profile)})
+    return MappingProxyType({e.name: instance.probe.at(e) for e in sold_once(profile)})
 
 
 def _ready(shops: Mapping[str, Probe]) -> Mapping[str, Probe]:

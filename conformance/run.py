@@ -318,7 +318,7 @@ class Run:
                 broken = value
                 raise _Found
 
-        test = hypothesis.given(drawn.fitting(probe) if drawn.fitting else drawn.values())(example)
+        test = hypothesis.given(drawn.values(probe))(example)
         # The one that is put on last is asked first.
         for value in reversed(drawn.examples):
             test = hypothesis.example(value)(test)

@@ -89,9 +89,11 @@ def judged(server: Server, entry: PaidFault | PaidLegal) -> Judgement:
     """What the requirements come to; once more where a busy machine left something open, or a race was lost."""
     run = _judged(server, entry)
     fault = isinstance(entry, PaidFault)
-    left_open = {row.requirement for row in run.of(Outcome.UNTESTABLE) if not row.cause}
-    missing = entry.red - {row.requirement for row in run.red()} if fault else frozenset()
-    return _judged(server, entry) if left_open - (entry.untestable if fault else set()) or missing else run
+    red = {row.requirement for row in run.red()} - NOTED
+    expected, untestable = (entry.red - NOTED, entry.untestable) if fault else (entry.notes - NOTED, frozenset())
+    left_open = {row.requirement for row in run.of(Outcome.UNTESTABLE) if not row.cause} - untestable
+    # What was red and should not be stays so.
+    return _judged(server, entry) if red <= expected and (red < expected or left_open) else run
 
 
 def _judged(server: Server, entry: PaidFault | PaidLegal) -> Judgement:

@@ -37,7 +37,7 @@ def judged(decides: Callable[[str, int], None], per: int = 1) -> tuple[Result, l
         nth, _, value = label.partition(": ")
         decides(value, int(nth))
 
-    drawn = Drawn(values=lambda: st.integers(0, 999).map(str), examples=(), ask=ask, per=per)
+    drawn = Drawn(values=lambda _: st.integers(0, 999).map(str), examples=(), ask=ask, per=per)
     redactor = Redactor.of({})
     wire = Wire(timeout=1, limits=SANDBOX.limits, redactor=redactor, hosts=frozenset())
     purse = Purse(profile=SANDBOX, means=Means(), redactor=redactor)

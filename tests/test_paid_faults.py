@@ -30,7 +30,7 @@ def a_name(entry: PaidFault | PaidLegal) -> str:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=a_name)
 def test_a_fault_turns_red_what_the_table_says_and_nothing_else(fault, server) -> None:
-    """Exactly the listed requirements break, only where the fault acts, and nothing is an error."""
+    """Of what it is asked about exactly the listed requirements break, only where the fault acts; nothing is an error."""
     run = judged(server, fault)
     red = [row for row in run.red() if row.requirement not in NOTED - fault.red]
     told = {f"{row.requirement} at {row.endpoint!r}: {row.finding}" for row in red}
@@ -44,7 +44,7 @@ def test_a_fault_turns_red_what_the_table_says_and_nothing_else(fault, server) -
 
 @pytest.mark.parametrize("legal", LEGAL, ids=a_name)
 def test_a_legal_variant_turns_red_nothing(legal, server) -> None:
-    """Every requirement holds or does not apply."""
+    """Every requirement that it is asked about holds or does not apply."""
     run = judged(server, legal)
     wrong = run.of(Outcome.VIOLATED, Outcome.UNMET, Outcome.ERROR, Outcome.UNTESTABLE)
     assert [f"{row.requirement} at {row.endpoint!r}: {row.outcome}: {row.finding}" for row in wrong] == []

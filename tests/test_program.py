@@ -25,7 +25,7 @@ from settling import both, hears, served, upto
 from shop import Brought, Shop, Told, shop
 
 from conformance import catalogue, checks, facilitator, run
-from conformance.course import steps
+from conformance.course import steps, unpaid_at
 from conformance.evidence import Evidence
 from conformance.facilitator.authorization import Reason
 from conformance.outcome import Outcome
@@ -435,6 +435,20 @@ def test_no_program_is_no_pass(sound: tuple[Result, Judged]) -> None:
     kept = {label: exchange for label, exchange in given.exchanges.items() if not label.startswith("program ")}
     assert decided(replace(given, exchanges=kept))[0] is Outcome.UNTESTABLE
     assert decided(replace(given, exchanges={}))[0] is Outcome.ERROR
+
+
+def test_what_was_bought_before_a_restart_shows_nothing_of_who_is_asked_after_it(sound: tuple[Result, Judged]) -> None:
+    """A server that turns every payment away, once it was started anew, is not seen to refuse those that are used."""
+    given = evidence(*sound, "pay weather; pay satellite")
+    first, *others = steps(given.exchanges, given.profile)
+    refusal = given.exchange(unpaid_at(first.endpoint)).response
+    shut = dict(given.exchanges)
+    for here in (here for step in others for here in step.labels):
+        paid = shut[here].paid
+        shut[here] = replace(shut[here], response=refusal, paid=paid and replace(paid, calls=()))
+    assert decided(replace(given, exchanges=shut))[0] is Outcome.PASSED
+    shut[f"{first.labels[0]}{BEFORE}"] = shut.pop(first.labels[0])
+    assert decided(replace(given, exchanges=shut))[0] is Outcome.UNTESTABLE
 
 
 def test_a_place_that_serves_without_settling_is_left_to_its_own_row(server: Server) -> None:

@@ -20,15 +20,12 @@ Decide = Callable[[Evidence], None]
 class Drawn:
     """How a check asks with values that Hypothesis draws."""
 
-    values: Callable[[], SearchStrategy[str]]
+    values: Callable[[Probe], SearchStrategy[str]]
     examples: tuple[str, ...]
     """Values that are always asked first: the bugs of history."""
     ask: Callable[[Probe, str], None]
     per: int = 1
     """Of how many examples that the limits of the profile allow one is drawn: more, where each takes many requests."""
-
-    fitting: Callable[[Probe], SearchStrategy[str]] | None = None
-    """In place of ``values``, where it depends on the endpoint what may be drawn."""
 
     def many(self, allowed: int) -> int:
         """How many are drawn where the limits allow so many."""

@@ -1,7 +1,5 @@
 """Words of the checks on bodies that are drawn: what stays the same in the refusal, whichever is asked with."""
 
-from hypothesis import strategies as st
-
 from conformance import facts, schema
 from conformance.bodies import LABEL, OTHER, asked, fitting, unusable
 from conformance.checks import Drawn
@@ -14,7 +12,7 @@ from conformance.profile import Family
 
 __all__ = ["DRAWN", "keeps"]
 
-DRAWN = Drawn(values=lambda: st.just(""), examples=(), ask=asked, per=2, fitting=fitting)
+DRAWN = Drawn(values=fitting, examples=(), ask=asked, per=2)
 """Each is a body of JSON in one line."""
 
 # What fits a schema may be wrong all the same: no such model, a name that is taken, too much, too often, not allowed.

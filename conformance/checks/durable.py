@@ -13,6 +13,7 @@ from conformance.checks.opening import (
     versions,
 )
 from conformance.checks.reuse import is_charged, may_return
+from conformance.course import sold_once
 from conformance.evidence import Evidence
 from conformance.memory import (
     AT_ONCE,
@@ -28,7 +29,6 @@ from conformance.memory import (
     TARGET,
     expiring,
     inside,
-    paid_endpoints,
     remembered,
     unaided,
 )
@@ -183,7 +183,7 @@ def _everywhere(evidence: Evidence, group: str, judge: Callable[[str, Evidence, 
 
 def _places(evidence: Evidence, group: str) -> Iterator[tuple[str, Evidence, Sequence[int]]]:
     """For each endpoint with what was had there: how its labels begin, the evidence by their ends, and the versions."""
-    for endpoint in paid_endpoints(evidence.profile):
+    for endpoint in sold_once(evidence.profile):
         start = inside(TARGET if _of(group) == EXPIRY else INSTANCES, endpoint, "")
         had = {here.removeprefix(start): e for here, e in evidence.exchanges.items() if here.startswith(start)}
         there = Evidence(profile=evidence.profile, at=endpoint, exchanges=had)

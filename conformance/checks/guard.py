@@ -320,7 +320,7 @@ def _ask_broken_twins(probe: Probe, value: str) -> None:
     unpaid,
     broken("any spelling", *_BREAKS),
     drawn=Drawn(
-        values=_broken_twins,
+        values=lambda _: _broken_twins(),
         examples=("signer-other+unpadded", "value-lower+junk", "payee-other+duplicate-members", "expired+key-order"),
         ask=_ask_broken_twins,
     ),
@@ -348,7 +348,7 @@ def _ask_twins(probe: Probe, value: str) -> None:
     "x402.guard.twins",
     unpaid,
     good("twins"),
-    drawn=Drawn(values=_twins, examples=_SPELLINGS, ask=_ask_twins),
+    drawn=Drawn(values=lambda _: _twins(), examples=_SPELLINGS, ask=_ask_twins),
 )
 def test_twins(evidence: Evidence) -> None:
     try:

@@ -58,7 +58,7 @@ _HISTORY = (
 )
 
 
-@check("http.garbage-payment", unpaid, drawn=Drawn(values=_garbage, examples=_HISTORY, ask=_ask_garbage))
+@check("http.garbage-payment", unpaid, drawn=Drawn(values=lambda _: _garbage(), examples=_HISTORY, ask=_ask_garbage))
 def test_garbage_payment(evidence: Evidence) -> None:
     if evidence.endpoint.protocol is None:
         reason = "the endpoint speaks no payment protocol, so that no field carries a payment"

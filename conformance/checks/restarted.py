@@ -14,7 +14,7 @@ from conformance.programs import KNOWN_AFTER, programs_after
 @check(
     "x402.durable.any-order",
     reopened,
-    drawn=Drawn(values=programs_after, examples=KNOWN_AFTER, ask=performed_again, per=3),
+    drawn=Drawn(values=lambda _: programs_after(), examples=KNOWN_AFTER, ask=performed_again, per=3),
 )
 def test_any_order(evidence: Evidence) -> None:
     begun(evidence, f"{AGAIN}: {BEGUN}")

@@ -41,7 +41,7 @@ def _compositions() -> st.SearchStrategy[str]:
 
 
 def _drawn(aid: Aid) -> Drawn:
-    return Drawn(values=_compositions, examples=_PAIRS, ask=composed(aid))
+    return Drawn(values=lambda _: _compositions(), examples=_PAIRS, ask=composed(aid))
 
 
 @check(
