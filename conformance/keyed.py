@@ -28,6 +28,7 @@ __all__ = [
     "ALONE",
     "AT_REST",
     "FIRST",
+    "LAST",
     "ODD",
     "alone",
     "by_others",
@@ -36,6 +37,7 @@ __all__ = [
     "freed",
     "keyless",
     "odd_keys",
+    "once_more",
     "other_request",
     "respelled",
     "twice",
@@ -44,6 +46,8 @@ __all__ = [
 FIRST, AGAIN = "keyed", "keyed again"
 AT_REST = "keyed, at rest"
 ALONE, AFTER = "keyed, alone", "keyed, after that"
+LAST = "keyed at last"
+"""The same once more, after requests under other keys."""
 
 ODD: Mapping[str, Callable[[str], str]] = {
     "empty": lambda _: "",
@@ -56,6 +60,8 @@ ODD: Mapping[str, Callable[[str], str]] = {
 
 _ROUNDS, _COPIES = 2, 8
 """At most; each round may cost something."""
+_FORGOTTEN = 60
+"""Seconds; a key that counts for less may be forgotten by then."""
 _PAUSE = 0.3
 """Seconds that a server has to finish what it has answered."""
 
@@ -102,7 +108,8 @@ def twice(probe: Probe) -> None:
     if first.response is None or refuses(probe.profile, endpoint, first.response):
         return
     again = _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
-    if again.response and again.response.status in rules.in_flight:
+    waits = again.response and again.response.status != first.response.status
+    if again.response and waits and again.response.status in rules.in_flight:
         time.sleep(_PAUSE)
         again = _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
     if again.paid and again.paid.witness and again.paid.witness[0] != again.paid.witness[1]:
@@ -182,13 +189,25 @@ def copies(probe: Probe) -> None:
             return
 
 
+def once_more(probe: Probe) -> None:
+    """The request under the key whose answer is kept, once others came under keys of their own."""
+    if (asks := _asks(probe)) is None or not (kept := _kept_key(probe)):
+        return
+    rules, endpoint, paid = asks
+    if rules.retention is None or rules.retention >= _FORGOTTEN:
+        probe.gather(copies)
+        same = _both(Changes(identity=paid), carried(rules, endpoint, kept))
+        _watched(probe, lambda: probe.ask(LAST, **same), LAST)
+
+
 def alone(probe: Probe) -> None:
     """One more request under a fresh key, and what the witness does after it, where it moved by more than by one."""
     probe.gather(copies)
+    probe.gather(once_more)
     spans = {label: one.paid.witness for label, one in probe.kept.items() if one.paid and one.paid.witness}
     moves = {label: after - before for label, (before, after) in spans.items()}
-    more = any(move > moves.get(FIRST, 0) for label, move in moves.items() if label.startswith("round "))
-    if (asks := _asks(probe)) is None or not (more or moves.get(AGAIN)):
+    more = any(abs(move) > abs(moves.get(FIRST, 0)) for label, move in moves.items() if label.startswith("round "))
+    if (asks := _asks(probe)) is None or not (more or moves.get(AGAIN) or moves.get(LAST)):
         return
     rules, endpoint, paid = asks
     fresh = _both(Changes(identity=paid), carried(rules, endpoint, fresh_key()))

@@ -63,6 +63,8 @@ class Ways:
     """The status while the first is under way; 0: the copy waits, None: it is carried out as well."""
     again: Callable[[Said], Said] = marked
     keeps: Callable[[Said], bool] = lambda answer: answer.status == 200 or answer.code == "declined"
+    last: bool = False
+    """Whether an account's new key makes it forget the one before."""
     before_login: bool = False
     """Whether a kept answer is given before anybody asks who it is."""
     nobody: Said = field(default_factory=lambda: said(401, code="login"))
@@ -136,6 +138,7 @@ class Cashier:
         if key is None:
             return await self._made(asked)
         place, same = (ways.whose(asked), key), ways.same(asked)
+        self._forget(place)
         if found := self._kept.get(place):
             was, future = found
             if future.done():
@@ -157,6 +160,12 @@ class Cashier:
         if not ways.keeps(answer):
             self._kept.pop(place, None)
         return answer
+
+    def _forget(self, place: object) -> None:
+        """Leaves what is under way, and the last key, to a server that remembers no other."""
+        for other in [one for one, (_, had) in self._kept.items() if had.done() and one != place]:
+            if self.ways.last:
+                del self._kept[other]
 
     async def _made(self, asked: Asked) -> Said:
         # Who comes on a connection of his own comes with others.

@@ -59,6 +59,25 @@ def _refused(wrong: Callable[[str], bool], status: int = 500) -> Ways:
     return Ways(refuses_key=lambda key: said(status, code="key") if key is not None and wrong(key) else None)
 
 
+def _told(kept: Said) -> Said:
+    """A refusal that says all that was answered."""
+    return Said(status=409, body=json.dumps({**json.loads(kept.body), "code": "taken"}).encode())
+
+
+def _again_once() -> Ways:
+    """What comes again for the first time is carried out anew."""
+    asked: list[bool] = []
+
+    def runs(fresh: bool) -> int:
+        asked.extend([] if fresh else [True])
+        return int(fresh or len(asked) == 1)
+
+    def again(kept: Said) -> Said:
+        return marked(said(200, id=uuid.uuid4().hex, status="captured") if len(asked) == 1 else kept)
+
+    return Ways(runs=runs, again=again)
+
+
 def _turned(kept: Said) -> Said:
     """The members in another order."""
     return replace(kept, body=json.dumps(dict(reversed(json.loads(kept.body).items()))).encode())
@@ -122,6 +141,26 @@ FAULTS = (
     keyed("an answer comes again unmarked", Ways(again=lambda kept: kept), "replay-marked"),
     keyed("every answer is marked", Ways(sent=marked), "replay-marked"),
     keyed("it charges again and gives the old answer", Ways(runs=lambda _: 1), "runs-once"),
+    keyed("it remembers the last key alone", Ways(last=True), "runs-once", "mismatch"),
+    keyed(
+        "it charges once more before it remembers, and its profile waits for any answer",
+        _again_once(),
+        "same-answer",
+        "runs-once",
+        edit=keys(in_flight=[200, 409]),
+    ),
+    keyed(
+        "copies are carried out, and its witness counts down",
+        Ways(meanwhile=None, runs=lambda it: -int(it), serves=lambda asked: {"status": "captured", "for": asked.who}),
+        "runs-once",
+    ),
+    keyed(
+        "whoever brings a key that is taken is told all that was answered",
+        Ways(whose=lambda _: None, same=lambda asked: (asked.who, asked.body), mismatch=_told),
+        "another-caller",
+        "not-to-the-refused",
+        edit=keys(mismatch=[409]),
+    ),
     keyed("a long key is its end", _refused(lambda key: len(key) > 255), "odd-keys"),
     keyed("a key of ten thousand is its end", _refused(lambda key: len(key) > 9000, 502), "odd-keys"),
     keyed("no key is its end", _refused(lambda key: not key), "odd-keys"),

@@ -1,6 +1,6 @@
 """What is kept under an idempotency key: the words in which checks of it are written. No check stands here."""
 
-from conformance.checks.leak import marked
+from conformance.checks.leak import holds, marked
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.keyed import AGAIN, FIRST
@@ -119,6 +119,8 @@ def gave(evidence: Evidence, kept: Response, usual: Response, answer: Response) 
     # What is short may well be said of something else, and a refusal may name what there is.
     if (served or len(kept.body) >= _CONTENT) and kept.body and answer.body == kept.body != usual.body:
         return "the kept answer, byte for byte"
+    if holds(answer, kept) and not holds(usual, kept):
+        return "all that the kept answer says"
     marker = evidence.endpoint.marker
     if served and marker and not marked(usual, marker) and (where := marked(answer, marker)):
         return f"the marker, in {where}"
