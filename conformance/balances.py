@@ -34,6 +34,8 @@ class Terms:
     """What there is once everything is taken back."""
     sure: Decimal | None
     """Up to which balance a top-up adds ``credit`` and no less; None where it was seen to add less."""
+    shown: tuple[Decimal, ...] = ()
+    """What was read of it: a balance that is whole by chance is told as finely as others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ class Book:
             key = self.keys.setdefault(deed.number, _Key())
             debit = self.held - now
             served = Came.SERVED in deed.came
-            if not key.loose or not about(debit, Decimal(0), now):
+            if not key.loose or not about(debit, Decimal(0), *self._told(now)):
                 key.taken, key.loose = key.taken + debit, False
                 key.served = key.served or served
         self.held = now
@@ -121,22 +123,25 @@ class Book:
         debit, price = self.held - now, self.terms.price
         key = self.keys.get(deed.number, _Key())
         if key.served and not key.loose:
-            same = about(debit, Decimal(0), now, self.held)
+            same = about(debit, Decimal(0), *self._told(now))
             return "" if same else f"the key of call {deed.number} comes again, and takes {debit:f}"
         if Came.SERVED not in deed.came:
             return self._at_most(debit, now, key.taken) if Came.UNCLEAR in deed.came else self._unmoved(debit, now)
-        if key.loose and about(debit, Decimal(0), now, self.held):
+        if key.loose and about(debit, Decimal(0), *self._told(now)):
             return ""
-        if not within(key.taken + debit, price, now, self.held):
+        if not within(key.taken + debit, price, *self._told(now)):
             return f"served, and it takes {key.taken + debit:f}"
         return "" if key.taken or self._pays(1) else f"served, where {self.held:f} is there"
 
     def _raced(self, deed: Deed, now: Decimal) -> str:
         debit, price = self.held - now, self.terms.price
         good, lost = deed.came.count(Came.SERVED), deed.came.count(Came.UNCLEAR)
-        if not within(debit, price, now, self.held, times=good, lost=lost):
+        if not within(debit, price, *self._told(now), times=good, lost=lost):
             return f"{good} served, and {debit:f} is taken"
         return "" if self._pays(good) else f"{good} served, where {self.held:f} is there"
+
+    def _told(self, now: Decimal) -> tuple[Decimal, ...]:
+        return (now, self.held, *self.terms.shown)
 
     def _pays(self, times: int) -> bool:
         return times <= paid_for(self.held, self.terms.price, self.terms.start)
@@ -144,10 +149,12 @@ class Book:
     def _at_most(self, debit: Decimal, now: Decimal, taken: Decimal = Decimal(0)) -> str:
         some = Price(minimum=Decimal(0), maximum=max(self.terms.price.maximum - taken, Decimal(0)))
         return (
-            "" if within(debit, some, now, self.held) else f"nobody knows whether it was served, and it takes {debit:f}"
+            ""
+            if within(debit, some, *self._told(now))
+            else f"nobody knows whether it was served, and it takes {debit:f}"
         )
 
     def _unmoved(self, debit: Decimal, now: Decimal) -> str:
-        if about(debit, Decimal(0), now, self.held):
+        if about(debit, Decimal(0), *self._told(now)):
             return ""
         return f"nothing is served, and it {'takes' if debit > 0 else 'adds'} {abs(debit):f}"

@@ -26,6 +26,7 @@ from conformance.walks import AGAIN, BEGUN, THEN
 __all__ = ["came", "dealt", "done", "measured", "terms"]
 
 _MEASURED = "alone"
+_FIRST = ("refused", "credited", "debited")
 _TRIES = 2
 """How often a program that went wrong is carried out again: a race may be won once."""
 _LATE = 1.0
@@ -72,7 +73,9 @@ def terms(profile: Profile, flow: Flow, endpoint: Endpoint, exchanges: Mapping[s
         return None
     added = [after - before for before, after in pairwise(held)]
     alike = len(added) == MOST_TOP_UPS and all(effects.about(one, added[0], *held) for one in added)
-    return Terms(price=price, credit=max(added), start=held[0], sure=held[-2] if alike else None)
+    first = (_number(watch, exchanges.get(f"{label(flow, 1, when)} ({name})")) for when in _FIRST)
+    shown = (*held, *(reading for reading in first if reading is not None))
+    return Terms(price=price, credit=max(added), start=held[0], sure=held[-2] if alike else None, shown=shown)
 
 
 def _watched(

@@ -278,7 +278,17 @@ _ALSO = {
     "its last call overdraws an account": _OVERDRAWN,
 }
 
+
+def _empties_the_third(ledger: Dealer) -> Callable[[Asked, Answer], None]:
+    def change(asked: Asked, answer: Answer) -> None:
+        if _own(asked) and answer.status == 200 and _since(ledger).count("served") == 3:
+            answer.say({"error": "later"})
+
+    return change
+
+
 UNPROVEN: tuple[Kind, ...] = (
+    kind("its third call is paid for and holds nothing", keyed=_empties_the_third),
     kind("others took from the account once, between two steps", robbed=23),
     kind("what is taken back is so when nobody looks any more", resets=0.5),
     *(
@@ -469,6 +479,16 @@ def test_a_program_shrinks_to_what_matters() -> None:
 _TERMS = Terms(
     price=Price(minimum=Decimal(10), maximum=Decimal(10)), credit=Decimal(10), start=Decimal(3), sure=Decimal(23)
 )
+
+
+def test_a_balance_that_is_whole_by_chance_is_told_as_finely_as_others() -> None:
+    """Half a credit is seen to be taken, also where what is left of it is a whole number."""
+    half = Decimal("0.5")
+    deal = replace(_TERMS, price=Price(minimum=half, maximum=half), shown=(Decimal("3.5"),))
+    wrong = Book(terms=deal, held=Decimal("3.5")).wrong(Deed(verb="ask"), Decimal(3))
+    assert "takes 0.5" in wrong
+    call = Deed(verb="call", number=1, came=(Came.SERVED,))
+    assert "takes 0" in Book(terms=deal, held=Decimal(13)).wrong(call, Decimal(13))
 
 
 @pytest.mark.parametrize(

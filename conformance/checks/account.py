@@ -147,7 +147,11 @@ def _came(evidence: Evidence, exchange: Exchange) -> Came:
 
 
 def _prove(story: list[_Had], agreed: Terms) -> None:
-    """Raises Untestable where whoever could pay was never served."""
+    """Raises Untestable where whoever could pay was never served, or something was taken for an answer without what is sold."""
+    for had in story:
+        if Came.UNCLEAR in had.deed.came and had.deed.verb in {"call", "again"} and had.after < had.before:
+            reason = f"what is sold is not in the answer, and something is taken: {had.line}"
+            raise Untestable(reason)
     paid = [had for had in story if had.deed.verb == "call" and had.before >= agreed.price.maximum]
     if paid and not any(Came.SERVED in had.deed.came for had in story):
         had = paid[0]
