@@ -68,7 +68,9 @@ def strangers_to(probe: Probe) -> tuple[str, ...]:
     endpoint = probe.endpoint
     known = [*(watch.identity for watch in probe.profile.observe.values()), *(f.identity for f in probe.profile.flows)]
     names = dict.fromkeys([endpoint.identity, *known] if endpoint else [])
-    return tuple(name for name in names if not endpoint or name != endpoint.paid_identity)
+    # Who takes the steps of a flow is refused before them, whatever else the profile calls him.
+    own = {flow.identity for flow in flows_of(probe)}
+    return tuple(name for name in names if not endpoint or name in own or name != endpoint.paid_identity)
 
 
 def traversed(probe: Probe) -> None:
@@ -91,7 +93,9 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
             held = before.credited()
             _until(probe, flow, label(flow, time_, "opened"), refused=False)
             if held is not None:
-                done = before.settle("debited", held, times=1) and before.price is not None
+                # Of a price that may vary, one success shows little.
+                fixed = before.price is not None and before.price.minimum == before.price.maximum
+                done = before.settle("debited", held, times=1) and fixed
     left = before.undone()
     again = label(flow, time_, "refused again")
     if left is not None and before.price and left >= before.price.minimum:
@@ -298,7 +302,7 @@ def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
         return None
     with _carried_out(probe, flow, called) as walked:
         held = account.credited() if walked else None
-        if held is None or not account.price.minimum <= held < account.price.minimum * many:
+        if held is None or not account.price.maximum <= held < account.price.minimum * many:
             return None
         # Where access came late, it is given the time that it took.
         time.sleep(2 * _PAUSE * sum(one.startswith(label(flow, 1, "opened, later")) for one in probe.kept))

@@ -100,6 +100,46 @@ def _refuses(status: int, **headers: str) -> Change:
     return refusals(alter)
 
 
+def _tiny(asked: Asked, answer: Answer) -> None:
+    """Everything is counted in units of a hundred million."""
+    if asked.path == "/balance":
+        _member("credits", lambda held: held * 1e-8)(asked, answer)
+    elif asked.path == "/translate" and answer.status == 402:
+        for name in ("required", "balance", "shortfall"):
+            _member(name, lambda held: held * 1e-8)(asked, answer)
+
+
+def _with_the_goods() -> Change:
+    """Refuses whoever has bought something before, and gives it to him."""
+    seen: list[str] = []
+
+    def change(asked: Asked, answer: Answer) -> None:
+        if asked.path == "/test/top-up":
+            seen.append(asked.path)
+        elif asked.path == "/translate" and answer.status == 402 and seen:
+            answer.say(json.loads(answer.body) | {"text": "bonjour"})
+
+    return change
+
+
+def _orders() -> Change:
+    """Each refusal of the account makes an order, which the probe counts."""
+    made: list[str] = []
+
+    def change(asked: Asked, answer: Answer) -> None:
+        mine = asked.path == "/translate" and asked.headers.get("sandbox-account") == "broke" and answer.status == 402
+        made.extend([asked.path] if mine or asked.path == "/test/top-up" else [])
+        if asked.path == "/balance":
+            answer.say(json.loads(answer.body) | {"orders": len(made)})
+
+    return change
+
+
+def _paid_by_the_refused(written: dict[str, Any]) -> None:
+    written["endpoint"][0]["paid_identity"] = "broke"
+    written["observe"]["orders"] = {"path": "/balance", "identity": "broke", "pointer": "/orders"}
+
+
 def _scaled(document: Any) -> object:
     return f"{document / 100:.2f}"
 
@@ -199,6 +239,16 @@ FAULTS: tuple[Effect, ...] = (
         stutter=0.001,
     ),
     effect("the balance is written back as it was read", "parallel-serves-no-more", stutter=0.02, forgets=True),
+    effect(
+        "a crowd overdraws it, and its price may be nearly nothing",
+        "parallel-takes-all",
+        keeps=-3,
+        stutter=0.001,
+        does=_credits(lambda held: held + 0.25),
+        edit=flow(price={"min": "0.52", "max": "10"}),
+        only=("flows.parallel",),
+        untestable=("parallel-serves-no-more",),
+    ),
     effect("who is turned away is charged", "parallel-takes-all", stutter=0.02, busy=True, toll=1),
     effect(
         "its top-up does nothing",
@@ -212,7 +262,26 @@ FAULTS: tuple[Effect, ...] = (
         does=_step(202),
         untestable=(),
     ),
-    effect("its undo does nothing", "refused-after-undo", sticks=True, edit=tops_up(100)),
+    effect(
+        "its undo does nothing",
+        "refused-after-undo",
+        sticks=True,
+        edit=tops_up(100),
+        untestable=("refusal-has-no-effect",),
+    ),
+    effect(
+        "whoever has paid before is refused, and given what is sold",
+        "refused-after-undo",
+        does=_with_the_goods(),
+        only=("flows.refused-after",),
+    ),
+    effect(
+        "a refusal makes an order, for one who is said to have paid",
+        "refusal-has-no-effect",
+        does=_orders(),
+        edit=_paid_by_the_refused,
+        only=("flows.refusal-has",),
+    ),
     effect(
         "who has paid before is refused with another code",
         "refused-again-alike",
@@ -487,6 +556,14 @@ UNPROVEN: tuple[Effect, ...] = (
             "parallel-takes-all",
             "refusal-has-no-effect",
         ),
+    ),
+    effect(
+        "its account is told too coarsely for what a call takes",
+        times=2,
+        does=_tiny,
+        edit=flow(price="0.0000001"),
+        only=("flows.success-debits", "flows.parallel"),
+        untestable=_OF_AN_ACCOUNT,
     ),
     effect("its flow leaves too little", edit=tops_up(5), untestable=("remedy-opens",), only=("flows.remedy",)),
     effect(

@@ -5,7 +5,17 @@ from decimal import Decimal
 
 from conformance import effects
 from conformance.checks import check
-from conformance.checks.effect import account, begun, each_flow, last, number, served, settled, stepped
+from conformance.checks.effect import (
+    account,
+    begun,
+    each_flow,
+    every_reading,
+    last,
+    number,
+    served,
+    settled,
+    stepped,
+)
 from conformance.effects import about, within
 from conformance.evidence import Evidence
 from conformance.flows import label, traversed
@@ -67,6 +77,7 @@ def debits(evidence: Evidence, flow: Flow) -> Iterator[tuple[Decimal, str, str]]
     name, watch = account(evidence, flow, record)
     price = effects.price(flow, record)
     right, wrong, still = 0, [], False
+    told = every_reading(evidence, name, watch)
     for time in (1, 2):
         called = last(evidence, label(flow, time, "opened"))
         if called not in evidence.exchanges:
@@ -83,6 +94,9 @@ def debits(evidence: Evidence, flow: Flow) -> Iterator[tuple[Decimal, str, str]]
         if not taken and about(held, left) and unmoved(evidence, flow, time, name, watch):
             still = True
             continue
+        if taken and (within(Decimal(0), price, *told) or not within(held - left, price, *told)):
+            reason = f"probe {name!r} does not tell a call that takes {shown(price)} from one that takes nothing"
+            raise Untestable(reason)
         right += taken
         wrong += [] if taken else [(held - left, called, name)]
     if still and not right:

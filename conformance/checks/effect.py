@@ -17,6 +17,7 @@ __all__ = [
     "account",
     "begun",
     "each_flow",
+    "every_reading",
     "in_one_unit",
     "last",
     "later",
@@ -137,6 +138,12 @@ def number(evidence: Evidence, called: str, name: str, watch: Observe) -> Decima
         )
         raise Untestable(reason)
     return found
+
+
+def every_reading(evidence: Evidence, name: str, watch: Observe) -> list[Decimal]:
+    """All that the probe called ``name`` ever read: they show how finely it tells."""
+    had = (exchange.response for called, exchange in evidence.exchanges.items() if called.endswith(f" ({name})"))
+    return [found for response in had if (found := effects.reading(watch, response)) is not None]
 
 
 def later(evidence: Evidence, called: str, name: str, watch: Observe) -> Iterator[Decimal]:

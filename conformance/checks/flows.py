@@ -72,6 +72,20 @@ def test_remedy_opens(evidence: Evidence) -> None:
     each_flow(evidence, opens)
 
 
+def _without_goods(evidence: Evidence, flow: Flow, response: Response, called: str) -> None:
+    """Raises Violation for a refusal that holds what is sold, where the one from before did not."""
+    marker = evidence.endpoint.marker
+    if marker is None or marked(evidence.response(label(flow, 1, "refused")), marker):
+        return
+    if where := marked(response, marker):
+        raise Violation(
+            expected="a refusal without what is sold",
+            received=f"{response.shown()} with the marker, in {where}",
+            exchange=called,
+            steps=_told(flow),
+        )
+
+
 def _taken_back(evidence: Evidence, flow: Flow) -> None:
     """Raises Untestable where the undo took something back, and left what a call takes."""
     found = _readings(evidence, flow, "debited", "undone")
@@ -143,6 +157,7 @@ def test_refused_after_undo(evidence: Evidence) -> None:
         called = last(evidence, label(flow, 1, "refused again"))
         response = evidence.response(called)
         if effects.refusal(evidence.profile, evidence.endpoint, response):
+            _without_goods(evidence, flow, response, called)
             return
         unanswered(response, called)
         if _turned_away(evidence, response):

@@ -19,6 +19,8 @@ def test_refusal_has_no_effect(evidence: Evidence) -> None:
     watches = evidence.profile.observe
     lively = [name for name in watches if control and _moved(evidence, control, name)]
     doubts: list[str] = []
+    # Of his account a refusal of another one says nothing.
+    own = {flow.identity for flow in evidence.profile.flows if flow.endpoint == evidence.endpoint.name}
     proven = refused = 0
     for who in dict.fromkeys(called.partition(" #")[0] for called in evidence.exchanges if " #1: refusal " in called):
         for name, watch in watches.items():
@@ -30,7 +32,7 @@ def test_refusal_has_no_effect(evidence: Evidence) -> None:
             if any(span is None for span in spans):
                 continue
             refused += 1
-            proven += name in lively
+            proven += name in lively and (watch.identity == who or watch.identity not in own)
             if not spans[0]:
                 continue
             if f"{who} #1: at rest ({name})" in evidence.exchanges:
@@ -55,6 +57,9 @@ def test_refusal_has_no_effect(evidence: Evidence) -> None:
         raise Untestable(doubts[0])
     if not refused:
         reason = "nobody of whom the profile tells is refused here: it shows nothing of refusals"
+        raise Untestable(reason)
+    if lively and not proven:
+        reason = f"probe {lively[0]!r} reads the account of one who is not refused here: it says nothing of others"
         raise Untestable(reason)
     if not proven:
         names = ", ".join(map(repr, watches))
