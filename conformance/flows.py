@@ -29,6 +29,7 @@ __all__ = [
     "strangers_to",
     "traversed",
     "turns",
+    "unbought",
     "volleyed",
     "walk",
 ]
@@ -56,6 +57,11 @@ def label(flow: Flow, time: int | str, what: str) -> str:
 def at_once(flow: Flow, turn: int, copy: int) -> str:
     """What one of many requests is called that came at the same time."""
     return label(flow, f"round {turn}", f"copy {copy}")
+
+
+def unbought(flow: Flow, time: int, nth: int) -> str:
+    """What a request is called once all was taken back, where access had come a little later than it was bought."""
+    return label(flow, time, f"unbought {nth}")
 
 
 def turns(profile: Profile) -> range:
@@ -103,6 +109,10 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
         probe.ask(again, **fresh(probe, flow.identity))
     else:
         _until(probe, flow, again, refused=bool(flow.undo))
+    if label(flow, time_, "opened, later 1") in probe.kept:
+        # It may open now and then, whatever is bought: so it is asked as often as it may have been.
+        for nth in range(1, round(_LATE / _PAUSE) + 1):
+            probe.ask(unbought(flow, time_, nth), **fresh(probe, flow.identity))
     return done
 
 

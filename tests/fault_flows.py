@@ -122,6 +122,19 @@ def _with_the_goods() -> Change:
     return change
 
 
+def _now_and_then() -> Change:
+    """Serves every fourth request."""
+    asked: list[str] = []
+
+    def change(request: Asked, answer: Answer) -> None:
+        if request.path == "/archive":
+            asked.append(request.path)
+            if len(asked) % 4 == 0:
+                answer.become(200, '{"headline": "stormy"}', "application/json")
+
+    return change
+
+
 def _orders() -> Change:
     """Each refusal of the account makes an order, which the probe counts."""
     made: list[str] = []
@@ -618,6 +631,13 @@ UNPROVEN: tuple[Effect, ...] = (
         robbed=6,
         only=("flows.refusal-has-no-effect",),
         untestable=("refusal-has-no-effect",),
+    ),
+    effect(
+        "it is open now and then, whatever is bought",
+        does=_now_and_then(),
+        at=("archive",),
+        only=("flows.remedy",),
+        untestable=("remedy-opens",),
     ),
     effect(
         "its undo takes back a part",
