@@ -96,9 +96,10 @@ def callers(profile: Profile, endpoint: Endpoint) -> dict[str, Changes]:
 
 
 def as_nobody(profile: Profile, endpoint: Endpoint) -> Changes:
-    served = profile.identities[endpoint.paid_identity].headers if endpoint.paid_identity else {}
     sent = [name for name, _ in request_to(profile, endpoint, identity=ANONYMOUS).headers]
-    gone = {name.lower() for name in (*served, *(name for name in sent if _is_credential(profile, name)))}
+    # What tells one from another may stand in the fields of every request as well.
+    known = (name for who, identity in profile.identities.items() if who != ANONYMOUS for name in identity.headers)
+    gone = {name.lower() for name in (*known, *(name for name in sent if _is_credential(profile, name)))}
     return Changes(identity=ANONYMOUS, without=tuple(sorted(gone)))
 
 

@@ -83,6 +83,13 @@ def _turned(kept: Said) -> Said:
     return replace(kept, body=json.dumps(dict(reversed(json.loads(kept.body).items()))).encode())
 
 
+def _everybody(written: dict[str, Any]) -> None:
+    """Who asks stands in the fields of every request, unless he says so himself."""
+    written["target"]["headers"] = {"X-Account": "ada"}
+    written["identity"] = {"ada": {"headers": {}}, "bob": {"headers": {"X-Account": "bob"}}}
+    written["endpoint"][0]["identity"] = "anonymous"
+
+
 _UNPAID = Ways(broke=lambda: said(402, code="upgrade", family="paywall"), keeps=lambda _: True)
 
 FAULTS = (
@@ -108,6 +115,12 @@ FAULTS = (
         "a kept answer is given before anybody asks who it is",
         Ways(before_login=True, whose=lambda asked: asked.who or "ada"),
         "not-to-the-refused",
+    ),
+    keyed(
+        "a kept answer is given before anybody asks who it is, and every request of the profile says who",
+        Ways(before_login=True, whose=lambda asked: asked.who or "ada"),
+        "not-to-the-refused",
+        edit=_everybody,
     ),
     keyed("copies at the same time are carried out", Ways(meanwhile=None), "copies-agree", "runs-once"),
     keyed("copies at the same time are errors of the server", Ways(meanwhile=503), "in-flight"),
@@ -189,6 +202,12 @@ def _declined(written: dict[str, Any]) -> None:
     del written["identity"]["bob"]
 
 
+def _open(written: dict[str, Any]) -> None:
+    """Nobody is refused: who asks stands in the endpoint's own fields."""
+    written["identity"] = {"ada": {"headers": {}}, "bob": {"headers": {"X-Plan": "gold"}}}
+    written["endpoint"][0] |= {"identity": "anonymous", "headers": {"X-Account": "ada"}}
+
+
 def _nobody(written: dict[str, Any]) -> None:
     written["endpoint"][0]["paid_identity"] = "cyd"
     written["endpoint"][0]["identity"] = "anonymous"
@@ -248,6 +267,12 @@ UNPROVEN = (
         "another-caller",
         "runs-once",
         edit=both(_ietf, without_witness),
+    ),
+    keyed(
+        "nobody is refused",
+        Ways(whose=lambda asked: (asked.who, asked.headers.get("x-plan"))),
+        "not-to-the-refused",
+        edit=_open,
     ),
     keyed("nobody is served", Ways(), *_ALL_ABOUT_SERVED, edit=_nobody),
     keyed("the answer has no marker", Ways(), *_ALL_ABOUT_SERVED, edit=first(marker="sunny")),
