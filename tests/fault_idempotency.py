@@ -156,6 +156,12 @@ FAULTS = (
     keyed("it charges again and gives the old answer", Ways(runs=lambda _: 1), "runs-once"),
     keyed("it remembers the last key alone", Ways(last=True), "runs-once", "mismatch"),
     keyed(
+        "it remembers the last key alone, and its answers are the same",
+        Ways(last=True, serves=lambda asked: {"status": "captured", "for": asked.who}),
+        "runs-once",
+        "mismatch",
+    ),
+    keyed(
         "it charges once more before it remembers, and its profile waits for any answer",
         _again_once(),
         "same-answer",
