@@ -5,9 +5,8 @@ Whatever happens on the way, the steps of ``undo`` are taken: the account is lef
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -16,15 +15,15 @@ from conformance.asking import Changes, request_to
 from conformance.effects import Unwatched
 from conformance.exchange import Exchange, Request
 from conformance.probe import Probe
-from conformance.profile import Flow, Idempotency, Observe, Price, Profile, Step
+from conformance.profile import Flow, Idempotency, Profile, Step
+from conformance.readings import PAUSE, STEPS, Account, read
+from conformance.walks import label
 
 __all__ = [
     "REFUSALS",
     "at_once",
     "flows_of",
     "fresh",
-    "label",
-    "read",
     "refused_often",
     "strangers_to",
     "traversed",
@@ -36,22 +35,17 @@ __all__ = [
 
 REFUSALS = 3
 """Refusals between two readings."""
-_LATE = 1.0
-"""Seconds for which a probe that does not read what it should is read on: it may lag, or move by itself."""
-_PAUSE = 0.2
+_REST = 0.5
+"""Seconds after which a probe is read again, to see whether it moves by itself."""
 _USUAL = "idempotency-key"
-_STEPS, _UNDO = "flow", "undo"
-"""Whose budgets of requests count: what is used up at an endpoint, or by steps, does not keep us from giving back."""
+_MORE = 6
+_UNDO = "undo"
+"""Whose budget of requests counts: what is used up at an endpoint, or by steps, does not keep us from giving back."""
 
 
 def flows_of(probe: Probe) -> tuple[Flow, ...]:
     """The flows that lead out of the endpoint's refusal."""
     return tuple(flow for flow in probe.profile.flows if probe.endpoint and flow.endpoint == probe.endpoint.name)
-
-
-def label(flow: Flow, time: int | str, what: str) -> str:
-    """What an exchange of a flow is called, that was carried out so many times before."""
-    return f"{flow.name} #{time}: {what}"
 
 
 def at_once(flow: Flow, turn: int, copy: int) -> str:
@@ -109,9 +103,9 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
         probe.ask(again, **fresh(probe, flow.identity))
     else:
         _until(probe, flow, again, refused=bool(flow.undo))
-    if label(flow, time_, "opened, later 1") in probe.kept:
-        # It may open now and then, whatever is bought: so it is asked as often as it may have been.
-        for nth in range(1, round(_LATE / _PAUSE) + 1):
+    if late := sum(one.startswith(label(flow, time_, "opened, later ")) for one in probe.kept):
+        # It may open now and then, whatever is bought: so it is asked as often again, and a few times more.
+        for nth in range(1, late + _MORE):
             probe.ask(unbought(flow, time_, nth), **fresh(probe, flow.identity))
     return done
 
@@ -121,66 +115,16 @@ def _until(probe: Probe, flow: Flow, called: str, *, refused: bool) -> None:
     endpoint = probe.endpoint
     assert endpoint is not None  # noqa: S101 - a flow is told of an endpoint
     answer = probe.ask(called, **fresh(probe, flow.identity))
-    until, again = time.monotonic() + _LATE, 0
+    until, again = time.monotonic() + flow.within, 0
     while answer.response and time.monotonic() < until:
         if (effects.refusal(probe.profile, endpoint, answer.response) is not None) is refused:
             return
-        time.sleep(_PAUSE)
+        time.sleep(PAUSE)
         again += 1
         answer = probe.ask(f"{called}, later {again}", **fresh(probe, flow.identity))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Account:
-    """What is read of the account that a flow is about."""
-
-    probe: Probe
-    flow: Flow
-    time: int | str
-    watch: tuple[str, Observe] | None
-    price: Price | None
-    refused_at: Decimal | None
-    """What it had when it was refused."""
-
-    def credited(self) -> Decimal | None:
-        """What the account has after the steps, read until it moves: what was bought may come a little later."""
-        return self._awaited("credited", lambda found: found != self.refused_at)
-
-    def undone(self) -> Decimal | None:
-        """What the account has when all is taken back, read until that pays for no call; that may be a little later too."""
-        return self._awaited("undone", lambda found: self.price is None or found < self.price.minimum)
-
-    def _awaited(self, when: str, fits: Callable[[Decimal], bool]) -> Decimal | None:
-        """What is read once it fits, or it is too late; what was read before stands beside it as early."""
-        found = self.read(when)
-        until, early = time.monotonic() + _LATE, 0
-        while self.watch and found is not None and not fits(found) and time.monotonic() < until:
-            time.sleep(_PAUSE)
-            early += 1
-            called, name = label(self.flow, self.time, when), self.watch[0]
-            self.probe.kept[f"{called}, early {early} ({name})"] = self.probe.kept.pop(f"{called} ({name})")
-            found = self.read(when)
-        return found
-
-    def read(self, when: str) -> Decimal | None:
-        """What the account has; None where nothing reads it."""
-        return read(self.probe, *self.watch, label(self.flow, self.time, when)) if self.watch else None
-
-    def settle(self, when: str, held: Decimal, *, times: int, lost: int = 0) -> bool:
-        """Reads until ``held`` less ``times`` prices is there, or it is too late; whether it is."""
-        wanted: Callable[[Decimal], bool] = lambda _: True  # noqa: E731 - without a price, one reading is as good as another
-        if price := self.price:
-            wanted = lambda found: effects.within(held - found, price, held, found, times=times, lost=lost)  # noqa: E731
-        found = self.read(when)
-        until, again = time.monotonic() + _LATE, 0
-        while found is not None and not wanted(found) and time.monotonic() < until:
-            time.sleep(_PAUSE)
-            again += 1
-            found = self.read(f"{when}, later {again}")
-        return again == 0
-
-
-def _refused(probe: Probe, flow: Flow, time_: int | str) -> _Account | None:
+def _refused(probe: Probe, flow: Flow, time_: int | str) -> Account | None:
     """Asks as the flow's identity, between two readings; None where it is not refused, and nothing is to be paid for."""
     endpoint = probe.endpoint
     assert endpoint is not None  # noqa: S101 - a flow is told of an endpoint
@@ -201,7 +145,7 @@ def _refused(probe: Probe, flow: Flow, time_: int | str) -> _Account | None:
     except Unwatched:
         found = None
     held, price = had.get(found[0]) if found else None, effects.price(flow, record)
-    return _Account(probe=probe, flow=flow, time=time_, watch=found, price=price, refused_at=held)
+    return Account(probe=probe, flow=flow, time=time_, watch=found, price=price, refused_at=held)
 
 
 def fresh(probe: Probe, who: str) -> Changes:
@@ -221,14 +165,6 @@ def _fresh_field(rules: Idempotency | None) -> str:
     return f'"{key}"' if rules and rules.quoted else key
 
 
-def read(probe: Probe, name: str, watch: Observe, when: str) -> Decimal | None:
-    """Asks a probe, and keeps its answer as ``when``, with the name of the probe."""
-    request = request_to(probe.profile, None, path=watch.path, identity=watch.identity)
-    exchange = probe.wire.send(request, account=_STEPS)
-    probe.kept[f"{when} ({name})"] = exchange
-    return effects.reading(watch, exchange.response)
-
-
 @contextmanager
 def _carried_out(probe: Probe, flow: Flow, time_: int | str) -> Iterator[bool]:
     """Takes the steps of ``flow``, tells whether each was answered as it is to be, and takes those of its undo at last."""
@@ -241,7 +177,7 @@ def _carried_out(probe: Probe, flow: Flow, time_: int | str) -> Iterator[bool]:
 def walk(probe: Probe, flow: Flow, steps: tuple[Step, ...], called: str, *, whole: bool = False) -> bool:
     """Takes ``steps``, up to the first that is not answered as it is to be, unless the ``whole`` way is to be gone."""
     for number, step in enumerate(steps, 1):
-        exchange = probe.wire.send(_step(probe, flow, step), account=_UNDO if whole else _STEPS)
+        exchange = probe.wire.send(_step(probe, flow, step), account=_UNDO if whole else STEPS)
         probe.kept[f"{called} {number}"] = exchange
         if not whole and not fulfilled(step, exchange):
             return False
@@ -298,7 +234,7 @@ def volleyed(probe: Probe) -> None:
                 if came is None or wrong == 2:
                     break
                 # What is taken back a moment later would be taken from what is bought next.
-                time.sleep(_LATE if wrong else 0)
+                time.sleep(flow.within if wrong else 0)
 
 
 def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
@@ -315,7 +251,7 @@ def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
         if held is None or not account.price.maximum <= held < account.price.minimum * many:
             return None
         # Where access came late, it is given the time that it took.
-        time.sleep(2 * _PAUSE * sum(one.startswith(label(flow, 1, "opened, later")) for one in probe.kept))
+        time.sleep(2 * PAUSE * sum(one.startswith(label(flow, 1, "opened, later")) for one in probe.kept))
         requests = [request_to(probe.profile, endpoint, **fresh(probe, flow.identity)) for _ in range(many)]
         answered = probe.wire.send_at_once(requests, account=endpoint.name)
         for copy, exchange in enumerate(answered, 1):
@@ -342,9 +278,9 @@ def refused_often(probe: Probe) -> None:
         if flow:
             held = read_all(label(flow, "control", "before"))
             with _carried_out(probe, flow, "control"):
-                until = time.monotonic() + _LATE
+                until = time.monotonic() + flow.within
                 while read_all(label(flow, "control", "after")) == held and time.monotonic() < until:
-                    time.sleep(_PAUSE)
+                    time.sleep(PAUSE)
         for who in strangers_to(probe):
             for time_ in (1, 2):
                 before = read_all(f"{who} #{time_}: before")
@@ -354,5 +290,5 @@ def refused_often(probe: Probe) -> None:
                         break
                 if read_all(f"{who} #{time_}: after") == before:
                     break
-                time.sleep(_LATE / 2)
+                time.sleep(_REST)
                 read_all(f"{who} #{time_}: at rest")

@@ -8,6 +8,7 @@ from conformance.asking import Changes, request_to
 from conformance.exchange import Exchange, Request
 from conformance.keys import (
     NOBODY,
+    are_brief,
     as_nobody,
     callers,
     carried,
@@ -60,8 +61,6 @@ ODD: Mapping[str, Callable[[str], str]] = {
 
 _ROUNDS, _COPIES = 2, 8
 """At most; each round may cost something."""
-_FORGOTTEN = 60
-"""Seconds; a key that counts for less may be forgotten by then."""
 _PAUSE = 0.3
 """Seconds that a server has to finish what it has answered."""
 
@@ -194,7 +193,7 @@ def once_more(probe: Probe) -> None:
     if (asks := _asks(probe)) is None or not (kept := _kept_key(probe)):
         return
     rules, endpoint, paid = asks
-    if rules.retention is None or rules.retention >= _FORGOTTEN:
+    if not are_brief(rules):
         probe.gather(copies)
         same = _both(Changes(identity=paid), carried(rules, endpoint, kept))
         _watched(probe, lambda: probe.ask(LAST, **same), LAST)

@@ -16,6 +16,7 @@ from conformance.selector import at_pointer
 
 __all__ = [
     "NOBODY",
+    "are_brief",
     "as_nobody",
     "callers",
     "carried",
@@ -36,6 +37,8 @@ NOBODY = "nobody"
 """Who asks without any credential."""
 
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_SOON = 60
+"""Seconds: a key that counts for less may be forgotten while it is asked about."""
 _OTHERS = 3
 
 
@@ -174,6 +177,11 @@ def document_of(endpoint: Endpoint) -> Any:
 
 def _written(endpoint: Endpoint, document: Any) -> bytes:
     return json.dumps(document).encode() if endpoint.json is not None else urlencode(document).encode()
+
+
+def are_brief(rules: Idempotency) -> bool:
+    """Whether keys may be forgotten, by the profile's word, while they are asked about."""
+    return rules.retention is not None and rules.retention < _SOON
 
 
 def carries(rules: Idempotency, endpoint: Endpoint) -> bool:

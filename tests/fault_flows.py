@@ -460,6 +460,12 @@ LEGAL: tuple[Effect, ...] = (
     ),
     effect("what is taken back goes a moment later", resets=0.15, edit=tops_up(100), only=("flows.refused-after",)),
     effect("what is bought comes a moment later", slow=0.15, only=("flows.remedy", "flows.success")),
+    effect(
+        "what is bought comes as late as its profile says",
+        slow=1.6,
+        edit=flow(within=3),
+        only=("flows.remedy", "flows.success"),
+    ),
     effect("its message differs each time", does=stuffed(lambda asked: {"message": f"Not enough, {asked.nth} times."})),
     effect(
         "its decline has no category",

@@ -25,7 +25,12 @@ def server() -> Iterator[Server]:
 
 
 def any_body(
-    server: Server, change: Change = unaltered, family: str = "credits", examples: int = 24, **members: object
+    server: Server,
+    change: Change = unaltered,
+    family: str = "credits",
+    examples: int = 24,
+    only: str = "",
+    **members: object,
 ) -> Judged:
     """The row of ``family`` at /translate, which is made one of that family; ``members`` are those of its endpoint."""
     altered, here = server
@@ -35,13 +40,13 @@ def any_body(
     def edit(written: dict[str, Any]) -> None:
         (endpoint,) = (entry for entry in whole["endpoint"] if entry["name"] == "translate")
         written["endpoint"] = [endpoint | {"body_schema": str(SCHEMA)} | members]
-        written["claims"] = {"classes": [family]}
+        written["claims"] = {"classes": [family, "http"]}
         for rule in written["answer"]:
             del rule["schema"]
             if rule["name"] == "credits":
                 rule["family"] = family
 
-    return judged(here, edit=edit, examples=examples, only=(f"{family}.any-body",))
+    return judged(here, edit=edit, examples=examples, only=(only or f"{family}.any-body",))
 
 
 def outcome(run: Judged) -> tuple[Outcome, str]:
@@ -74,6 +79,16 @@ def strange(body: Any) -> bool:
     return not body["text"].isascii()
 
 
+def held(balance: object, change: Change) -> Change:
+    """``change``, and refusals that state ``balance``."""
+
+    def altered(asked: Asked, answer: Answer) -> None:
+        says(balance=balance)(asked, answer)
+        change(asked, answer)
+
+    return altered
+
+
 FAULTS = {
     "another code for an empty list": (
         where(lambda b: b.get("glossary") == [], says(code="no_glossary")),
@@ -87,7 +102,7 @@ FAULTS = {
     "another family for another language": (where(has("to"), says(family="decline")), '"to"'),
     "a fact goes missing": (where(has("formal"), hides("shortfall")), "without shortfall"),
     "a body in XML": (where(has("formal"), becomes(402, "<error/>", "application/xml")), "402"),
-    "an optional member opens it": (where(has("formal"), becomes(200, '{"text": "bonjour"}')), "200"),
+    "an optional member opens it": (held(0, where(has("formal"), becomes(200, '{"text": "bonjour"}'))), "200"),
 }
 
 
@@ -241,6 +256,43 @@ def test_bodies_of_whatever_schema_are_drawn(server: Server, tmp_path: Path, sch
     assert len(result.evidence) == 12
     assert len(sent - {'{"text":"hello"}'}) >= 3
     assert all(len(body) <= 2000 and body.isprintable() for body in sent)
+
+
+FREE = "http.refused-for-any-body"
+SERVED = becomes(200, '{"text": "bonjour"}')
+
+
+@pytest.mark.parametrize("family", ["credits", "paywall"])
+def test_a_body_that_opens_what_is_sold_is_a_violation(server: Server, family: str) -> None:
+    """Whoever has nothing is served for a member more: that is a MUST, and the body is shown."""
+    run = any_body(server, held(0, where(has("formal"), SERVED)), family=family, only=FREE)
+    came, told = outcome(run)
+    assert came is Outcome.VIOLATED, told
+    assert '"formal"' in told
+    assert "with what is sold" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "family", "came", "why"),
+    [
+        (unaltered, "credits", Outcome.PASSED, ""),
+        (held(0, otherwise(422)), "credits", Outcome.PASSED, ""),
+        (held(0, otherwise(500)), "credits", Outcome.PASSED, ""),
+        (held(3, where(has("formal"), SERVED)), "credits", Outcome.UNTESTABLE, "3 is left: that may pay for"),
+        (held(None, where(has("formal"), SERVED)), "credits", Outcome.UNTESTABLE, "does not say what is left"),
+        (where(has("formal"), becomes(200)), "paywall", Outcome.UNTESTABLE, "nothing of it shows what is sold"),
+        (where(has("formal"), SERVED), "decline", Outcome.INAPPLICABLE, "buys nothing"),
+        (plain_only, "credits", Outcome.UNTESTABLE, "they come to no refusal"),
+    ],
+    ids=["refused", "wrong", "broken", "cheaper", "unsaid", "empty", "decline", "own"],
+)
+def test_a_body_that_may_be_paid_for_is_no_theft(
+    server: Server, change: Change, family: str, came: Outcome, why: str
+) -> None:
+    """What is left may pay for a smaller request, and what shows nothing of the goods proves nothing."""
+    found, told = outcome(any_body(server, change, family=family, only=FREE))
+    assert found is came, told
+    assert why in told
 
 
 def test_without_a_schema_nothing_is_drawn(server: Server) -> None:

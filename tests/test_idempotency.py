@@ -14,7 +14,9 @@ from legal_idempotency import LEGAL
 from conformance import catalogue, checks
 from conformance.catalogue import Level
 from conformance.evidence import Evidence
+from conformance.keyed import LAST
 from conformance.outcome import Outcome, Verdict
+from conformance.report.terminal import last_line
 from conformance.run import Result, decided
 
 REQUIREMENTS = catalogue.load().requirements
@@ -156,6 +158,16 @@ def test_a_key_that_may_be_forgotten_shows_nothing_of_other_requests(server: Ser
     evidence = Evidence(profile=run.report.profile, at=run.report.profile.endpoints[0], exchanges=had)
     (own,) = (one for every in checks.load().values() for one in every if one.requirement == result.requirement)
     assert (result.outcome, decided(own, evidence, Level.SHOULD)[0]) == (Outcome.UNMET, Outcome.UNTESTABLE)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(59, True), (60, False)])
+def test_keys_that_soon_are_forgotten_are_told_in_the_last_line(server: Server, seconds: int, told: bool) -> None:
+    """Whoever keeps keys for less than a minute is not asked about them later, which a reader is to know."""
+    run = run_of(Keyed(name="", ways=Ways(), edit=keys(retention=seconds)), server)
+    assert run.verdict is Verdict.CONFORMANT
+    assert (f"; keys that count for {seconds} s by the profile" in last_line(run.report)) is told
+    (labels,) = run.results["idempotency.runs-once", "charges"].evidence
+    assert (LAST in labels) is not told
 
 
 def test_what_was_asked_under_keys_is_decided_the_same_from_a_report(server: Server) -> None:

@@ -14,11 +14,11 @@ from conformance.checks.effect import account, begun, each_flow, later, number, 
 from conformance.dealings import KNOWN, dealings, parsed
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
-from conformance.flows import label, traversed
+from conformance.flows import traversed
 from conformance.outcome import Untestable, Violation
 from conformance.profile import Flow, Observe
-from conformance.teller import came, dealt, done, measured, terms
-from conformance.walks import BEGUN, THEN, Walk, Went, walks
+from conformance.teller import came, dealt, done, measured
+from conformance.walks import BEGUN, THEN, Walk, Went, label, terms, walks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

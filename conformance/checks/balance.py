@@ -10,9 +10,10 @@ from conformance.checks.effect import account, begun, each_flow, in_one_unit, la
 from conformance.effects import about, same_unit
 from conformance.evidence import Evidence
 from conformance.facts import Record, record
-from conformance.flows import label, traversed
+from conformance.flows import traversed
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Flow, Observe
+from conformance.walks import label
 
 _STATED = ("balance", "remaining", "used", "limit", "required")
 

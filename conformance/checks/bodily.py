@@ -1,6 +1,8 @@
 """Words of the checks on bodies that are drawn: what stays the same in the refusal, whichever is asked with."""
 
-from conformance import facts, schema
+from collections.abc import Callable
+
+from conformance import effects, facts, schema
 from conformance.bodies import LABEL, OTHER, asked, fitting, unusable
 from conformance.checks import Drawn
 from conformance.checks.envelope import refused, rules, stable
@@ -10,7 +12,7 @@ from conformance.exchange import Response
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Family
 
-__all__ = ["DRAWN", "keeps"]
+__all__ = ["DRAWN", "keeps", "opens_nothing"]
 
 DRAWN = Drawn(values=fitting, examples=(), ask=asked, per=2)
 """Each is a body of JSON in one line."""
@@ -22,12 +24,8 @@ _DOWN = {502, 503, 504}
 
 def keeps(evidence: Evidence, family: Family) -> None:
     """Holds when the refusal of a body that fits the schema is of ``family``, with the code and facts of the plain one."""
-    if evidence.endpoint.body_schema is None:
-        reason = "the profile names no schema of the bodies that this endpoint takes (endpoint.body_schema)"
-        raise Inapplicable(reason)
+    _drawable(evidence)
     plain, _ = refused(evidence, family)
-    if why := unusable(evidence.endpoint):
-        raise Untestable(why)
     try:
         stable(evidence, family)
     except Violation as moody:
@@ -38,13 +36,53 @@ def keeps(evidence: Evidence, family: Family) -> None:
     code = plain.document.get("code")
     for label in evidence.labels(LABEL):
         _judge(evidence, family, label, named, code)
+    _reach(evidence, lambda response: _of(evidence, response) is family)
+
+
+def opens_nothing(evidence: Evidence) -> None:
+    """Holds when no body that fits the schema brings what is sold to who is refused."""
+    _drawable(evidence)
+
+    def turned_away(response: Response) -> bool:
+        return response.status == 402 or _of(evidence, response) is not None
+
+    plain = evidence.response("unpaid")
+    if not turned_away(plain):
+        reason = f"the endpoint's own body is answered {plain.shown()}, which is no refusal"
+        raise Untestable(reason, cause="http.unpaid-is-refused")
+    for label in (*evidence.labels(OTHER), *evidence.labels(LABEL)):
+        response = evidence.response(label)
+        if 200 <= response.status < 300 and not turned_away(response):
+            body = evidence.exchange(label).request.body.decode()
+            _sold(evidence, response, body)
+            raise Violation(
+                expected="a refusal, as for the endpoint's own body",
+                received=f"{response.shown()}, with what is sold",
+                at=_at(body),
+                exchange=label,
+            )
+    _reach(evidence, turned_away)
+
+
+def _drawable(evidence: Evidence) -> None:
+    """Raises Inapplicable where no schema is named, and Untestable where no body can be drawn from it."""
+    if evidence.endpoint.body_schema is None:
+        reason = "the profile names no schema of the bodies that this endpoint takes (endpoint.body_schema)"
+        raise Inapplicable(reason)
+    if why := unusable(evidence.endpoint):
+        raise Untestable(why)
+
+
+def _reach(evidence: Evidence, refused: Callable[[Response], bool]) -> None:
+    """Raises Untestable where no body but the endpoint's own comes as far as a refusal."""
     others = [evidence.response(label) for label in evidence.labels(OTHER)]
+    name = evidence.endpoint.body_schema.name if evidence.endpoint.body_schema else ""
     if not others:
-        reason = f"no body but the endpoint's own was found that fits {evidence.endpoint.body_schema.name}"
+        reason = f"no body but the endpoint's own was found that fits {name}"
         raise Untestable(reason)
-    if not any(_of(evidence, response) is family for response in others):
+    if not any(map(refused, others)):
         told = ", ".join(dict.fromkeys(response.shown() for response in others))
-        reason = f"bodies that fit {evidence.endpoint.body_schema.name} are answered {told}: they come to no refusal"
+        reason = f"bodies that fit {name} are answered {told}: they come to no refusal"
         raise Untestable(reason)
 
 
@@ -56,7 +94,7 @@ def _of(evidence: Evidence, response: Response) -> Family | None:
 def _judge(evidence: Evidence, family: Family, label: str, named: list[str], code: object) -> None:
     response = evidence.response(label)
     body = evidence.exchange(label).request.body.decode()
-    at = f"the body {body}" if len(body) <= 120 else f"the body {body[:120]}… ({len(body)} characters)"
+    at = _at(body)
     found = facts.matching(rules(evidence), response)
     expected = f"a refusal of family {family} with code {schema.shown(code)}, as for the endpoint's own body"
     if not found and response.status in _OTHERWISE:
@@ -78,6 +116,10 @@ def _judge(evidence: Evidence, family: Family, label: str, named: list[str], cod
         )
 
 
+def _at(body: str) -> str:
+    return f"the body {body}" if len(body) <= 120 else f"the body {body[:120]}… ({len(body)} characters)"
+
+
 def _doubt(evidence: Evidence, response: Response, body: str) -> None:
     """Raises Untestable where an answer that is no declared refusal may say nothing of the body."""
     plain = evidence.response("unpaid")
@@ -87,10 +129,24 @@ def _doubt(evidence: Evidence, response: Response, body: str) -> None:
     if response.status in {403, 406} and response.media_type() == "text/html" != plain.media_type():
         reason = f"a page of {response.shown()} is no answer of this API: what stands before it dislikes the body"
         raise Untestable(reason)
-    marker = evidence.endpoint.marker
     if 200 <= response.status < 300:
-        sold = marker and marked(response, marker) and not marked(plain, marker)
-        # What was said in the request may be said again.
-        if not sold or (marker and marker.value in body):
-            reason = f"without payment it is answered {response.shown()}, and nothing of it shows what is sold"
+        _sold(evidence, response, body)
+
+
+def _sold(evidence: Evidence, response: Response, body: str) -> None:
+    """Raises Untestable unless a success holds what is sold, and nothing is there that could have paid for it."""
+    plain, marker = evidence.response("unpaid"), evidence.endpoint.marker
+    sold = marker and marked(response, marker) and not marked(plain, marker)
+    # What was said in the request may be said again.
+    if not sold or (marker and marker.value in body):
+        reason = f"without payment it is answered {response.shown()}, and nothing of it shows what is sold"
+        raise Untestable(reason)
+    if _of(evidence, plain) is Family.CREDITS:
+        stated = facts.record(facts.matching(rules(evidence), plain)[0], plain).document.get("balance")
+        if (left := effects.quantity(stated)) != 0:
+            had = "its refusal does not say what is left" if left is None else f"{left:f} is left"
+            reason = (
+                f"{had}: that may pay for what the body {body[:120]} asks for. "
+                "Name an identity that has nothing (endpoint.identity)"
+            )
             raise Untestable(reason)

@@ -9,9 +9,10 @@ from conformance.checks.debit import debits, fits, is_dear, shown
 from conformance.checks.effect import account, begun, each_flow, number, served, settled, stepped
 from conformance.effects import paid_for
 from conformance.evidence import Evidence
-from conformance.flows import at_once, label, traversed, turns, volleyed
+from conformance.flows import at_once, traversed, turns, volleyed
 from conformance.outcome import Untestable, Violation
 from conformance.profile import Flow, Observe, Price
+from conformance.walks import label
 
 
 @check("flows.parallel-serves-no-more", traversed, volleyed)

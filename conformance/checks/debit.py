@@ -18,9 +18,10 @@ from conformance.checks.effect import (
 )
 from conformance.effects import about, within
 from conformance.evidence import Evidence
-from conformance.flows import label, traversed
+from conformance.flows import traversed
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Flow, Observe, Price
+from conformance.walks import label
 
 
 @check("flows.success-debits-once", traversed)

@@ -9,9 +9,10 @@ from conformance.effects import Unwatched
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facts import Record
-from conformance.flows import fulfilled, label
+from conformance.flows import fulfilled
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Flow, Observe
+from conformance.walks import label
 
 __all__ = [
     "account",

@@ -10,9 +10,10 @@ from conformance.checks.leak import marked
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facts import Record
-from conformance.flows import fulfilled, label, traversed
+from conformance.flows import fulfilled, traversed
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Flow, Price, Step
+from conformance.walks import label
 
 
 @check("flows.steps-answer", traversed)
@@ -67,6 +68,7 @@ def test_remedy_opens(evidence: Evidence) -> None:
             expected="the request served, once the steps of the remedy are taken",
             received=response.shown() + (f", {refused.rule.family}" if refused else ""),
             exchange=called,
+            reason=_patience(flow),
             steps=_told(flow),
         )
 
@@ -177,6 +179,7 @@ def test_refused_after_undo(evidence: Evidence) -> None:
             expected="the request refused, once what was bought is taken back",
             received=response.shown(),
             exchange=called,
+            reason=_patience(flow),
             steps=_told(flow),
         )
 
@@ -223,6 +226,10 @@ def _turned_away(evidence: Evidence, response: Response) -> bool:
     """Whether nothing is served, in words of no refusal that the profile knows: a closed account, a login."""
     marker = evidence.endpoint.marker
     return 300 <= response.status < 500 and not (marker and marked(response, marker))
+
+
+def _patience(flow: Flow) -> str:
+    return f"it was asked for {flow.within:g} s; where that is too soon, say what is not (flow.within)"
 
 
 def _told(flow: Flow) -> str:

@@ -25,7 +25,7 @@ def not_served(evidence: Evidence, response: Response, label: str) -> None:
     """Holds when the endpoint's marker is not in an answer; proven only once it was seen in a paid one."""
     marker = evidence.endpoint.marker
     if marker is None:
-        _not_for_a_decline(evidence)
+        not_for_a_decline(evidence)
         reason = "the profile names no marker"
         raise Untestable(reason)
     if found := marked(response, marker):
@@ -39,7 +39,7 @@ def not_served(evidence: Evidence, response: Response, label: str) -> None:
             else "the marker was never seen in a paid answer: it may be a marker that fits every answer",
         )
     if "paid" not in evidence.exchanges:
-        _not_for_a_decline(evidence)
+        not_for_a_decline(evidence)
         reason = "the marker was never seen in a paid answer: name a paid_identity that gets the protected one, or a [facilitator]"
         raise Untestable(reason) if evidence.claimed("http") else Inapplicable(reason)
     paid_answer = evidence.response("paid")
@@ -73,7 +73,7 @@ _CONTENT = 16
 """Bytes: what is shorter may well be the same by chance, as ``{}`` and ``ok`` are."""
 
 
-def _not_for_a_decline(evidence: Evidence) -> None:
+def not_for_a_decline(evidence: Evidence) -> None:
     families = {rule.family for rule in rules(evidence)}
     if evidence.endpoint.protocol is None and families == {Family.DECLINE}:
         reason = "what is refused here is a payment, which buys nothing that could be given away"
@@ -110,7 +110,7 @@ def test_refused_for_everyone(evidence: Evidence) -> None:
 def test_refused_under_any_host(evidence: Evidence) -> None:
     plain = refusal(evidence)
     if evidence.endpoint.marker is None:
-        _not_for_a_decline(evidence)
+        not_for_a_decline(evidence)
     for label in ("host", "forwarded-host"):
         # Another host may be another site: only the marker tells that it is ours.
         if _told_only_here(evidence, plain, response := evidence.response(label)):

@@ -8,9 +8,10 @@ from conformance.checks import check
 from conformance.checks.effect import number
 from conformance.effects import about
 from conformance.evidence import Evidence
-from conformance.flows import REFUSALS, label, refused_often
+from conformance.flows import REFUSALS, refused_often
 from conformance.outcome import Untestable, Violation
 from conformance.profile import Flow, Observe
+from conformance.walks import label
 
 
 @check("flows.refusal-has-no-effect", refused_often)

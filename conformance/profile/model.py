@@ -317,6 +317,8 @@ class Flow:
     identity: str = ANONYMOUS
     price: Price | None = None
     """What one success takes, in the unit of the account; None: what the refusal says is required."""
+    within: float = 5.0
+    """Seconds after which what the steps bring about, or the undo, has come about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

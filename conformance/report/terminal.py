@@ -10,6 +10,7 @@ from jmespath.exceptions import JMESPathError
 
 from conformance import effects
 from conformance.catalogue import Edition, Requirement, Source
+from conformance.keys import are_brief
 from conformance.outcome import Outcome, Verdict, printable
 from conformance.profile import Answer, Entitlement, FacilitatorMode, Profile
 from conformance.report.document import Report, payments
@@ -49,6 +50,9 @@ def last_line(report: Report) -> str:
         told += f"; {excused} fact{'s' if excused > 1 else ''} of an envelope waived or said by the profile"
     if lasting := _lasting(report):
         told += f"; {lasting} endpoint{'s' if lasting > 1 else ''} where by the profile a payment opens more than one answer"
+    rules = report.profile.idempotency
+    if rules and are_brief(rules) and {"idempotency", "flows"} & set(report.classes):
+        told += f"; keys that count for {rules.retention} s by the profile, and are judged within that"
     return "; ".join([told, *_wanting(report)])
 
 
