@@ -183,6 +183,7 @@ def begun(
             redactor=probe.purse.redactor,
             place=f"{probe.purse.place} {name}",
             began=wire.began,
+            control=own.control,
         )
     except BaseException:
         process.stop()

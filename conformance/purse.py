@@ -127,7 +127,8 @@ class Purse:
     redactor: Redactor
     place: str = "main"
     began: float = field(default_factory=time.monotonic)
-    _control: Control | None = None
+    control: Control | None = None
+    """Of the scripted facilitator, where it is in this process; otherwise it is found by its URL."""
     _ahead: float = 0.0
     """Seconds by which the clock of the facilitator's log is ahead of ours."""
     books: Books = field(init=False)
@@ -140,19 +141,20 @@ class Purse:
 
     def __post_init__(self) -> None:
         self.books = Books(profile=self.profile, real_money=self.means.real_money, file=self.means.books)
-        if self.means.control:
-            self._control = Control(self.means.control)
-            self._ahead = self._control.clock() - (time.monotonic() - self.began)
+        if self.control is None and self.means.control:
+            self.control = Control(self.means.control)
+        if self.control:
+            self._ahead = self.control.clock() - (time.monotonic() - self.began)
 
     def close(self) -> None:
         """Closes its connections."""
-        if self._control:
-            self._control.close()
+        if self.control:
+            self.control.close()
 
     @property
     def scripted(self) -> bool:
         """Whether the facilitator is ours."""
-        return self._control is not None
+        return self.control is not None
 
     def make(self, offer: x402.Offer, order: Order) -> Made:
         """The payment of ``order`` for ``offer``; raises Unpayable."""
@@ -191,22 +193,22 @@ class Purse:
 
     def instruct(self, made: Made, order: Order, patience: float) -> None:
         """Tells the facilitator what to do about ``made``; ``patience`` is how long we wait for an answer, in seconds."""
-        if self._control is None:
+        if self.control is None:
             return
         if order.faults:
-            self._control.script(made.note.payer, *(self._fault(name, order, patience) for name in order.faults))
+            self.control.script(made.note.payer, *(self._fault(name, order, patience) for name in order.faults))
         if order.balance is not None:
-            self._control.set_balance(made.note.network, made.note.asset, made.note.payer, order.balance)
+            self.control.set_balance(made.note.network, made.note.asset, made.note.payer, order.balance)
 
     def forgive(self, made: Made) -> None:
         """Makes the facilitator honest about ``made`` from now on."""
-        if self._control:
-            self._control.script(made.note.payer)
+        if self.control:
+            self.control.script(made.note.payer)
 
     def unlist(self) -> None:
         """Makes the facilitator list no kinds any more, for everybody."""
-        if self._control:
-            self._control.supported(fault(Kind.SUPPORTED, "no-kinds"))
+        if self.control:
+            self.control.supported(fault(Kind.SUPPORTED, "no-kinds"))
 
     def followed(self, made: Made) -> Paid:
         """What is known of ``made`` by now."""
@@ -217,9 +219,9 @@ class Purse:
         return self._followed(made, self.told.get(made.note.payer, 0))
 
     def _followed(self, made: Made, after: int) -> Paid:
-        if self._control is None:
+        if self.control is None:
             return made.note
-        calls = self._control.calls(made.note.payer)
+        calls = self.control.calls(made.note.payer)
         self.told[made.note.payer] = len(calls)
         return replace(made.note, calls=tuple(self._call(call) for call in calls[after:]))
 

@@ -197,7 +197,10 @@ class Session:
             hosts=_hosts(base_url, self._profile.target.helpers),
             sanity=request_to(self._profile, self._profile.endpoints[0]),
         )
-        purse = Purse(profile=self._profile, means=self._means, redactor=redactor, place=place, began=wire.began)
+        control = self._facilitator.control if self._facilitator else None
+        purse = Purse(
+            profile=self._profile, means=self._means, redactor=redactor, place=place, began=wire.began, control=control
+        )
         self._run = run.Run(profile=self._profile, edition=self._edition, wire=wire, purse=purse, place=place)
 
     def _sane(self, when: str) -> str:

@@ -16,6 +16,7 @@ from shop import Shop
 from conformance import _data, catalogue, checks, facilitator, profile
 from conformance.asking import means_429, request_to
 from conformance.exchange import Exchange
+from conformance.facilitator import Control
 from conformance.known import KnownFailures
 from conformance.outcome import Outcome, Verdict
 from conformance.profile import Profile
@@ -105,14 +106,14 @@ def judged(
     edit: Edit | None = None,
     secrets: Mapping[str, str] | None = None,
     examples: int | None = None,
-    control: str = "",
+    control: Control | None = None,
     only: Sequence[str] = (),
 ) -> Judged:
     """Every row of the sandbox's profile, asked of a server at ``base_url`` as a run does, and concluded.
 
     ``claims`` replaces the claimed classes, ``edit`` changes the profile's document after that. With ``examples`` that
     many payments are drawn, beside those that are always asked, and the edition is content with that. ``control`` is
-    the control URL of the scripted facilitator, where the profile has one; ``only`` are beginnings of ids.
+    that of the scripted facilitator, where the profile has one; ``only`` are beginnings of ids.
     """
 
     def both(written: dict[str, Any]) -> None:
@@ -139,7 +140,8 @@ def judged(
         hosts=frozenset({urlsplit(base_url).netloc, *loaded.target.helpers}),
         sanity=first,
     )
-    purse = Purse(profile=loaded, means=Means(control=control), redactor=redactor, began=wire.began)
+    means = Means(control=control.url if control else "")
+    purse = Purse(profile=loaded, means=means, redactor=redactor, began=wire.began, control=control)
     began = time.time()
     try:
         sanity: dict[str, Exchange] = {"first": wire.send(first, back_off=back_off)}
@@ -262,4 +264,4 @@ def judged_paid(
             edit(written)
 
     only = only or tuple(f"{cls.replace('/', '.')}." for cls in PAID)
-    return judged(here, edit=both, examples=examples, control=running.control.url, only=only)
+    return judged(here, edit=both, examples=examples, control=running.control, only=only)

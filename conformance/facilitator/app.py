@@ -102,7 +102,11 @@ class App:
             return plain(404, {"error": "nothing here"})
         if request.method != "POST":
             return plain(405, {"error": "expected POST with a JSON object"})
-        given = load(request.body.decode("utf-8", "replace"))
+        return self.command(command, request.body.decode("utf-8", "replace"))
+
+    def command(self, command: str, content: str) -> Answer:
+        """Carries out what a check asks for, on the loop of the facilitator; ``content`` is a JSON object."""
+        given = load(content)
         if command != "down":
             return self._state.control(command, given)
         seconds = given.get("seconds")

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -14,7 +14,10 @@ from conformance.facilitator import wording
 from conformance.facilitator.log import Call
 from conformance.facilitator.script import Fault, Supported
 
-__all__ = ["Control"]
+__all__ = ["Control", "Post"]
+
+Post = Callable[[str, str], tuple[int, bytes]]
+"""Takes a command and a JSON object, and gives the status and the body of what is answered. Raises ConnectionError."""
 
 _SECONDS = 10
 _AGAIN = 0.02
@@ -23,13 +26,14 @@ _AGAIN = 0.02
 class Control:
     """The remote control of one facilitator. Close it, or use it as a context."""
 
-    def __init__(self, url: str) -> None:
-        """``url`` is the control URL of a Running; it is all that another process needs."""
+    def __init__(self, url: str, post: Post | None = None) -> None:
+        """``url`` is the control URL of a Running; it is all that another process needs. Its own has ``post`` beside it."""
         self.url = url
+        self._post = post or self._posted
         parts = urlsplit(url)
         self._path = parts.path.rstrip("/")
         self._address = parts.hostname or "", parts.port or 80
-        # A run asks twice for each payment: here a client that can little is quick.
+        # A worker asks twice for each payment: here a client that can little is quick.
         self._line = http.client.HTTPConnection(*self._address, timeout=_SECONDS)
         self._turn = threading.Lock()
 
@@ -93,22 +97,23 @@ class Control:
                 return
 
     def _ask(self, command: str, **given: Any) -> Any:
-        with self._turn:
-            try:
-                status, content = self._asked(command, given)
-            except (http.client.RemoteDisconnected, ConnectionError):
-                # A connection that was kept may be over; what is asked twice comes to the same.
-                status, content = self._asked(command, given)
+        status, content = self._post(command, json.dumps(given))
         said = json.loads(content)
         if status != http.client.OK:
             raise ValueError(said["error"])
         return said
 
-    def _asked(self, command: str, given: Mapping[str, Any]) -> tuple[int, bytes]:
+    def _posted(self, command: str, content: str) -> tuple[int, bytes]:
+        with self._turn:
+            try:
+                return self._asked(command, content)
+            except (http.client.RemoteDisconnected, ConnectionError):
+                # A connection that was kept may be over; what is asked twice comes to the same.
+                return self._asked(command, content)
+
+    def _asked(self, command: str, content: str) -> tuple[int, bytes]:
         try:
-            self._line.request(
-                "POST", f"{self._path}/{command}", json.dumps(given), {"Content-Type": "application/json"}
-            )
+            self._line.request("POST", f"{self._path}/{command}", content, {"Content-Type": "application/json"})
             answer = self._line.getresponse()
             return answer.status, answer.read()
         except (http.client.HTTPException, OSError):

@@ -72,10 +72,13 @@ class Log:
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
+        self._of: dict[str, list[int]] = {}
+        """The indexes of the calls about each payer's payments."""
 
     def begin(self, *, at: float, kind: Kind, path: str, body: str, payer: str, nonce: str, version: int | None) -> int:
         """Enters a call and returns its index."""
         index = len(self._calls)
+        self._of.setdefault(payer, []).append(index)
         self._calls.append(
             Call(index=index, at=at, kind=kind, path=path, body=body, payer=payer, nonce=nonce, version=version)
         )
@@ -95,8 +98,9 @@ class Log:
 
     def since(self, index: int, payer: str | None) -> tuple[Call, ...]:
         """The calls from ``index`` on; with ``payer``, only those about a payment of that address."""
-        wanted = None if payer is None else payer.lower()
-        return tuple(call for call in self._calls[index:] if wanted is None or call.payer == wanted)
+        if payer is None:
+            return tuple(self._calls[index:])
+        return tuple(self._calls[one] for one in self._of.get(payer.lower(), ()) if one >= index)
 
 
 def _member(body: str, name: str) -> Mapping[str, Any]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from conformance.facilitator.answer import Answer
 from conformance.facilitator.app import CONTROL, App
-from conformance.facilitator.control import Control
+from conformance.facilitator.control import Control, Post
 
 __all__ = ["Running", "serve", "start"]
 
@@ -49,7 +50,7 @@ class Running:
 def start(host: str = "127.0.0.1", port: int = 0) -> Running:
     """Starts a facilitator; port 0 is any free one. Raises OSError when the address cannot be had."""
     token = secrets.token_urlsafe(24)
-    ready: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    ready: Future[tuple[int, App, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def run() -> None:
         app, ended = App(token), asyncio.Event()
@@ -58,19 +59,42 @@ def start(host: str = "127.0.0.1", port: int = 0) -> Running:
         except OSError as error:
             ready.set_exception(error)
             return
-        ready.set_result((bound, asyncio.get_running_loop(), ended))
+        ready.set_result((bound, app, asyncio.get_running_loop(), ended))
         await ended.wait()
         await app.stop()
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), name="facilitator", daemon=True)
     thread.start()
     try:
-        bound, loop, ended = ready.result(_START_SECONDS)
+        bound, app, loop, ended = ready.result(_START_SECONDS)
     except OSError:
         thread.join(_STOP_SECONDS)
         raise
     url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
-    return Running(url=url, control=Control(f"{url}{CONTROL}{token}"), _loop=loop, _ended=ended, _thread=thread)
+    control = Control(f"{url}{CONTROL}{token}", _directly(app, loop))
+    return Running(url=url, control=control, _loop=loop, _ended=ended, _thread=thread)
+
+
+def _directly(app: App, loop: asyncio.AbstractEventLoop) -> Post:
+    """How the process of the facilitator controls it: a run asks twice for each payment, and a connection takes its time."""
+
+    def post(command: str, content: str) -> tuple[int, bytes]:
+        told: Future[Answer] = Future()
+
+        def obey() -> None:
+            try:
+                told.set_result(app.command(command, content))
+            except Exception as error:  # noqa: BLE001 - who waits for it raises it
+                told.set_exception(error)
+
+        try:
+            loop.call_soon_threadsafe(obey)
+        except RuntimeError as error:
+            raise ConnectionError("the facilitator has ended") from error
+        answer = told.result(_STOP_SECONDS)
+        return answer.status, answer.body
+
+    return post
 
 
 def serve(listen: str) -> None:
