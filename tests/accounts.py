@@ -187,8 +187,8 @@ def accounting() -> Iterator[Server]:
         yield altered, ledger, here
 
 
-def judged_flows(server: Server, entry: Effect, *, claims: Sequence[str] = ("flows",)) -> Judged:
-    """The run of class flows at the endpoints of ``entry``."""
+def judged_flows(server: Server, entry: Effect, *, claims: Sequence[str] = ("flows",), within: float = 0.3) -> Judged:
+    """The run of class flows at the endpoints of ``entry``, whose steps bring about what they do ``within`` seconds."""
     altered, ledger, here = server
     altered.begin(entry.does or unaltered, ())
     ledger.begin(**entry.flaws)
@@ -198,7 +198,7 @@ def judged_flows(server: Server, entry: Effect, *, claims: Sequence[str] = ("flo
         written["endpoint"] = [one for one in whole["endpoint"] if one["name"] in entry.at]
         written["observe"] = whole["observe"]
         written["limits"] = {"rounds": 3}
-        written["flow"] = [one | {"endpoint": entry.at[0]} for one in whole["flow"]]
+        written["flow"] = [one | {"endpoint": entry.at[0], "within": within} for one in whole["flow"]]
         for rule in written["answer"]:
             del rule["schema"]
         if entry.edit:

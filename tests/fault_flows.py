@@ -462,8 +462,8 @@ LEGAL: tuple[Effect, ...] = (
     effect("what is bought comes a moment later", slow=0.15, only=("flows.remedy", "flows.success")),
     effect(
         "what is bought comes as late as its profile says",
-        slow=1.6,
-        edit=flow(within=3),
+        slow=0.8,
+        edit=flow(within=2),
         only=("flows.remedy", "flows.success"),
     ),
     effect("its message differs each time", does=stuffed(lambda asked: {"message": f"Not enough, {asked.nth} times."})),

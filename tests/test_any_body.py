@@ -84,6 +84,7 @@ def held(balance: object, change: Change) -> Change:
 
     def altered(asked: Asked, answer: Answer) -> None:
         says(balance=balance)(asked, answer)
+        answer.drop("X-Current-Balance")
         change(asked, answer)
 
     return altered

@@ -158,7 +158,8 @@ def test_a_leak_is_not_waivable() -> None:
     leaks = {r.id: r.level for r in JUDGED.values() if not r.waivable and r.cls not in PAYING}
     assert leaks == dict.fromkeys(
         [
-            *("http.unpaid-is-refused", "http.refused-for-everyone", "http.head-leaks-nothing", "http.no-paid-content"),
+            *("http.unpaid-is-refused", "http.refused-for-any-body", "http.refused-for-everyone"),
+            *("http.head-leaks-nothing", "http.no-paid-content"),
             *("http.no-secret", "http.no-card-number", "http.no-card-secret", "http.no-echo"),
             *("flows.refused-after-undo", "flows.refusal-has-no-effect", "flows.success-debits-once"),
             *("flows.parallel-serves-no-more", "flows.parallel-takes-all", "flows.any-order"),

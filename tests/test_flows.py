@@ -13,7 +13,7 @@ from fault_flows import FAULTS, LEGAL, UNPROVEN
 from judging import sandbox_profile
 from serving import Answer, Asked, unaltered
 
-from conformance import _data, catalogue, checks, flows
+from conformance import _data, catalogue, checks, flows, readings
 from conformance.catalogue import Level
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
@@ -36,9 +36,10 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What reads otherwise than it should is read on for a shorter time."""
-    monkeypatch.setattr(flows, "_LATE", 0.3)
-    monkeypatch.setattr(flows, "_PAUSE", 0.1)
+    """What reads otherwise than it should is read again sooner."""
+    monkeypatch.setattr(flows, "_REST", 0.15)
+    for module in (flows, readings):
+        monkeypatch.setattr(module, "PAUSE", 0.1)
 
 
 def a_name(entry: Effect) -> str:

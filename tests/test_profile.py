@@ -99,6 +99,7 @@ def test_the_full_profile_loads() -> None:
     ]
     assert ferry.budgets[0].max_total == 1234
     assert ferry.flows[0].steps[1].expect == ()
+    assert ferry.flows[0].within == 2.5
     assert ferry.target.start is not None
     assert ferry.target.start.cwd == DATA / "app"
     assert ferry.payer.key == ENVIRON["FERRY_PAYER"]
