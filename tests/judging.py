@@ -27,6 +27,7 @@ from conformance.run import Result, Run, rows
 from conformance.wire import Wire
 
 __all__ = [
+    "ANY_BODY",
     "FAMILIES",
     "PAID",
     "UNPAID",
@@ -48,6 +49,9 @@ PAID = ("x402/guard", "x402/settlement", "x402/order")
 
 FAMILIES = ("paywall", "credits", "decline")
 """The classes of refusals without any protocol."""
+
+ANY_BODY = "http.refused-for-any-body"
+"""Of bodies that are drawn: it has a table of its own, as the rows of the families about them have."""
 
 Edit = Callable[[dict[str, Any]], None]
 """What makes a profile different: changes its document in place."""
@@ -229,7 +233,7 @@ def judged_market(
         if edit:
             edit(written)
 
-    http = {id for edition in catalogue.editions().values() for id in edition.classes["http"]}
+    http = {id for edition in catalogue.editions().values() for id in edition.classes["http"]} - {ANY_BODY}
     return judged(here, edit=both, examples=2, only=(*of_families(), *http))
 
 

@@ -92,6 +92,7 @@ UNPROVEN = (
         untestable=frozenset(
             {
                 "http.garbage-payment",
+                "http.refused-for-any-body",
                 "http.refused-under-any-host",
                 "browser.markup-escaped",
                 "x402.offer.host-is-not-echoed",

@@ -9,5 +9,6 @@ from conformance.gather import unpaid
 
 @check("http.refused-for-any-body", unpaid, other_bodies, drawn=bodily.DRAWN)
 def test_refused_for_any_body(evidence: Evidence) -> None:
+    evidence.response("unpaid")
     not_for_a_decline(evidence)
     bodily.opens_nothing(evidence)
