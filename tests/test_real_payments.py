@@ -16,6 +16,8 @@ from conformance.exchange import Exchange
 from conformance.protocols.x402 import Malformed, object_in_base64
 
 DEFECTS: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "true_defects.toml").read_text("utf-8"))["paid"]
+RACE = "x402.order.copies-run-once"
+"""Which of the copies run shows in a race alone."""
 PAYING = ("x402/guard", "x402/settlement", "x402/order")
 
 PROFILE = """\
@@ -59,16 +61,29 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             time.sleep(0.05)
         early.stop()
         text = PROFILE.format(url=url, port=port, version=name[-1])
-        yield name, session(tmp_path_factory.mktemp(name), text=text, within=180)
+        ran = session(tmp_path_factory.mktemp(name), text=text, within=180)
+        if _listed(name).keys() - _shown(ran).keys() == {RACE}:
+            # Two races in a row may be lost on a busy machine; what is red is never asked again.
+            ran = session(tmp_path_factory.mktemp(name), text=text, within=180)
+        yield name, ran
+
+
+def _listed(name: str) -> dict[str, str]:
+    """What true_defects.toml says of a server: requirement -> outcome."""
+    return {defect["id"]: defect["outcome"] for defect in DEFECTS if defect["server"] == name}
+
+
+def _shown(ran: Ran) -> dict[str, str]:
+    """What a run says beside what holds or does not apply: requirement -> outcome."""
+    results = ran.report.get("results", ())
+    return {r["requirement"]: r["outcome"] for r in results if r["outcome"] not in {"passed", "inapplicable"}}
 
 
 def test_a_paid_server_is_red_where_it_is_wrong_and_nowhere_else(run: tuple[str, Ran]) -> None:
     """What a run shows is what true_defects.toml lists: no other violation or unmet wish, no error, no open question."""
     name, ran = run
     assert ran.report, ran.out
-    shown = {r["requirement"]: r["outcome"] for r in ran.report["results"]}
-    listed = {defect["id"]: defect["outcome"] for defect in DEFECTS if defect["server"] == name}
-    assert {id: word for id, word in shown.items() if word not in {"passed", "inapplicable"}} == listed
+    assert _shown(ran) == _listed(name)
 
 
 def test_the_answer_to_a_payment_shows_the_defect(run: tuple[str, Ran]) -> None:
