@@ -39,6 +39,7 @@ _REST = 0.5
 """Seconds after which a probe is read again, to see whether it moves by itself."""
 _USUAL = "idempotency-key"
 _MORE = 6
+"""Requests, beside as many as it took before, that show whether it opens by itself."""
 _UNDO = "undo"
 """Whose budget of requests counts: what is used up at an endpoint, or by steps, does not keep us from giving back."""
 

@@ -18,6 +18,7 @@ __all__ = ["Running", "serve", "start"]
 
 _START_SECONDS = 10
 _STOP_SECONDS = 10
+_ANSWER_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ def _directly(app: App, loop: asyncio.AbstractEventLoop) -> Post:
             loop.call_soon_threadsafe(obey)
         except RuntimeError as error:
             raise ConnectionError("the facilitator has ended") from error
-        answer = told.result(_STOP_SECONDS)
+        answer = told.result(_ANSWER_SECONDS)
         return answer.status, answer.body
 
     return post
