@@ -87,11 +87,12 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
     before = _refused(probe, flow, time_)
     if before is None:
         return True
-    done = True
+    done, began, waited = True, time.monotonic(), 0.0
     with _carried_out(probe, flow, time_) as walked:
         if walked:
             held = before.credited()
             _until(probe, flow, label(flow, time_, "opened"), refused=False)
+            waited = time.monotonic() - began
             if held is not None:
                 # Of a price that may vary, one success shows little.
                 fixed = before.price is not None and before.price.minimum == before.price.maximum
@@ -103,9 +104,10 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
         probe.ask(again, **fresh(probe, flow.identity))
     else:
         _until(probe, flow, again, refused=bool(flow.undo))
-    if late := sum(one.startswith(label(flow, time_, "opened, later ")) for one in probe.kept):
-        # It may open now and then, whatever is bought: so it is asked as often again, and a few times more.
+    if flow.undo and (late := int(waited / PAUSE)):
+        # It may open now and then, whatever is bought: so it is asked as often and as long again, and a few times more.
         for nth in range(1, late + _MORE):
+            time.sleep(PAUSE if nth <= late else 0)
             probe.ask(unbought(flow, time_, nth), **fresh(probe, flow.identity))
     return done
 
