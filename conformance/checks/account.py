@@ -12,6 +12,7 @@ from conformance.checks import Drawn, check
 from conformance.checks.debit import debits, is_dear, shown
 from conformance.checks.effect import account, begun, each_flow, later, number, served, settled, stepped
 from conformance.dealings import KNOWN, dealings, parsed
+from conformance.effects import about
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.flows import traversed
@@ -101,6 +102,10 @@ def _alone(evidence: Evidence, flow: Flow) -> tuple[Terms, tuple[str, Observe]]:
     if found.credit <= 0:
         reason = f'the steps of flow "{flow.name}" add nothing that probe {watched[0]!r} reads'
         raise Untestable(reason)
+    if found.grown:
+        one, more = found.grown
+        reason = f'the steps of flow "{flow.name}" add {one:f}, and later {more:f}: that may be counted twice'
+        raise Untestable(reason)
     return found, watched
 
 
@@ -149,7 +154,10 @@ def _came(evidence: Evidence, exchange: Exchange) -> Came:
 def _prove(story: list[_Had], agreed: Terms) -> None:
     """Raises Untestable where whoever could pay was never served, or something was taken for an answer without what is sold."""
     for had in story:
-        if Came.UNCLEAR in had.deed.came and had.deed.verb in {"call", "again"} and had.after < had.before:
+        taken = had.before - had.after
+        most = agreed.price.maximum * had.deed.came.count(Came.SERVED)
+        asked = Came.UNCLEAR in had.deed.came and had.deed.verb in {"call", "again", "race"}
+        if asked and taken > most and not about(taken, most, had.before, had.after):
             reason = f"what is sold is not in the answer, and something is taken: {had.line}"
             raise Untestable(reason)
     paid = [had for had in story if had.deed.verb == "call" and had.before >= agreed.price.maximum]
