@@ -97,6 +97,7 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
                 # Of a price that may vary, one success shows little.
                 fixed = before.price is not None and before.price.minimum == before.price.maximum
                 done = before.settle("debited", held, times=1) and fixed
+            _by_nobody(probe, flow, time_)
     left = before.undone()
     again = label(flow, time_, "refused again")
     if left is not None and before.price and left >= before.price.minimum:
@@ -110,6 +111,15 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
             time.sleep(PAUSE if nth <= late else 0)
             probe.ask(unbought(flow, time_, nth), **fresh(probe, flow.identity))
     return done
+
+
+def _by_nobody(probe: Probe, flow: Flow, time_: int) -> None:
+    """Asks without any credential what was opened for the flow's identity, if that has one."""
+    endpoint = probe.endpoint
+    assert endpoint is not None  # noqa: S101 - a flow is told of an endpoint
+    nobody = keys.as_nobody(probe.profile, endpoint)
+    if request_to(probe.profile, endpoint, **nobody) != request_to(probe.profile, endpoint, identity=flow.identity):
+        probe.ask(label(flow, time_, "nobody"), **Changes(**{**fresh(probe, flow.identity), **nobody}))
 
 
 def _until(probe: Probe, flow: Flow, called: str, *, refused: bool) -> None:

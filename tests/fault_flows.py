@@ -160,6 +160,23 @@ def _fails_half(asked: Asked, answer: Answer) -> None:
         answer.become(500)
 
 
+def _for_everybody(path: str, goods: str) -> Change:
+    """Whoever asks is served while somebody has bought something."""
+    bought: list[str] = []
+
+    def change(asked: Asked, answer: Answer) -> None:
+        if asked.path.startswith("/test/"):
+            bought[:] = [asked.path] * asked.path.endswith("top-up")
+        elif asked.path == path and bought and answer.status == 402 and (path == "/archive" or not _pays(asked)):
+            answer.become(200, goods, "application/json")
+
+    return change
+
+
+def _pays(asked: Asked) -> bool:
+    return asked.headers.get("sandbox-account") == "broke"
+
+
 def _orders() -> Change:
     """Each refusal of the account makes an order, which the probe counts."""
     made: list[str] = []
@@ -680,6 +697,19 @@ UNPROVEN: tuple[Effect, ...] = (
     effect(
         "it is open by and by, whatever is bought, and its top-up takes as long",
         does=_by_and_by(0.3),
+        at=("archive",),
+        only=("flows.remedy",),
+        untestable=("remedy-opens",),
+    ),
+    effect(
+        "what one buys opens it for everybody",
+        does=_for_everybody("/translate", '{"text": "bonjour"}'),
+        only=("flows.remedy",),
+        untestable=("remedy-opens",),
+    ),
+    effect(
+        "what one buys opens the paywall for everybody",
+        does=_for_everybody("/archive", '{"headline": "stormy"}'),
         at=("archive",),
         only=("flows.remedy",),
         untestable=("remedy-opens",),

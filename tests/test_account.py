@@ -307,7 +307,9 @@ UNPROVEN: tuple[Kind, ...] = (
     *(
         Kind(entry=replace(entry, only=(ORDER,)))
         for entry in UNPROVEN_FLOWS
-        if entry.name.startswith(("its probe", "others take", "there is no probe", "its flow cannot"))
+        if entry.name.startswith(
+            ("its probe", "others take", "there is no probe", "its flow cannot", "what one buys opens it")
+        )
     ),
 )
 

@@ -64,6 +64,10 @@ def _in_order(evidence: Evidence, flow: Flow) -> None:
     stories = [list(_story(evidence, flow, walk, agreed, watched)) for walk in found]
     first, *more = stories
     if not first or not (last := first[-1]).wrong:
+        late = [*evidence.labels(label(flow, 1, "opened, ")), *evidence.labels(label(flow, 1, "refused again, "))]
+        # What opens or ends a moment later may do so for others.
+        if not late:
+            _nobody_else(first)
         _prove(first, agreed)
         return
     told = f"{last.step.name}: {last.wrong}"
@@ -164,4 +168,13 @@ def _prove(story: list[_Had], agreed: Terms) -> None:
     if paid and not any(Came.SERVED in had.deed.came for had in story):
         had = paid[0]
         reason = f"{had.step.name}: {had.before:f} is there, and nothing is served: what follows shows nothing"
+        raise Untestable(reason)
+
+
+def _nobody_else(story: list[_Had]) -> None:
+    """Raises Untestable where somebody else was refused, and served without being seen to pay."""
+    others = [had for had in story if had.deed.verb == "decline"]
+    free = [had for had in others if Came.SERVED in had.deed.came and about(had.before, had.after)]
+    if free and any(Came.REFUSED in had.deed.came for had in others):
+        reason = f"somebody else is refused and served, and nobody is seen to pay: {free[0].line}"
         raise Untestable(reason)
