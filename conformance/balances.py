@@ -34,6 +34,8 @@ class Terms:
     """What there is once everything is taken back."""
     sure: Decimal | None
     """Up to which balance a top-up adds ``credit`` and no less; None where it was seen to add less."""
+    grown: tuple[Decimal, Decimal] | None = None
+    """What a top-up adds, and one that came after it to no less adds beyond that; None where none was seen to."""
     shown: tuple[Decimal, ...] = ()
     """What was read of it: a balance that is whole by chance is told as finely as others."""
 

@@ -88,15 +88,17 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
     before = _refused(probe, flow, time_)
     if before is None:
         return True
-    done = True
+    done, began, waited = True, time.monotonic(), 0.0
     with _carried_out(probe, flow, time_) as walked:
         if walked:
             held = before.credited()
             _until(probe, flow, label(flow, time_, "opened"), refused=False)
+            waited = time.monotonic() - began
             if held is not None:
                 # Of a price that may vary, one success shows little.
                 fixed = before.price is not None and before.price.minimum == before.price.maximum
                 done = before.settle("debited", held, times=1) and fixed
+            _by_nobody(probe, flow, time_)
     left = before.undone()
     again = label(flow, time_, "refused again")
     if left is not None and before.price and left >= before.price.minimum:
@@ -104,11 +106,21 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
         probe.ask(again, **fresh(probe, flow.identity))
     else:
         _until(probe, flow, again, refused=bool(flow.undo))
-    if late := sum(one.startswith(label(flow, time_, "opened, later ")) for one in probe.kept):
-        # It may open now and then, whatever is bought: so it is asked as often again, and a few times more.
+    if flow.undo and (late := int(waited / PAUSE)):
+        # It may open now and then, whatever is bought: so it is asked as often and as long again, and a few times more.
         for nth in range(1, late + _MORE):
+            time.sleep(PAUSE if nth <= late else 0)
             probe.ask(unbought(flow, time_, nth), **fresh(probe, flow.identity))
     return done
+
+
+def _by_nobody(probe: Probe, flow: Flow, time_: int) -> None:
+    """Asks without any credential what was opened for the flow's identity, if that has one."""
+    endpoint = probe.endpoint
+    assert endpoint is not None  # noqa: S101 - a flow is told of an endpoint
+    nobody = keys.as_nobody(probe.profile, endpoint)
+    if request_to(probe.profile, endpoint, **nobody) != request_to(probe.profile, endpoint, identity=flow.identity):
+        probe.ask(label(flow, time_, "nobody"), **Changes(**{**fresh(probe, flow.identity), **nobody}))
 
 
 def _until(probe: Probe, flow: Flow, called: str, *, refused: bool) -> None:

@@ -28,8 +28,10 @@ __all__ = [
     "AGAIN",
     "ALONE",
     "AT_REST",
+    "EARLY",
     "FIRST",
     "LAST",
+    "MORE",
     "ODD",
     "alone",
     "by_others",
@@ -46,9 +48,13 @@ __all__ = [
 
 FIRST, AGAIN = "keyed", "keyed again"
 AT_REST = "keyed, at rest"
+EARLY = "keyed again, too early"
+"""Where the first is said to be under way, when it comes again."""
 ALONE, AFTER = "keyed, alone", "keyed, after that"
 LAST = "keyed at last"
 """The same once more, after requests under other keys."""
+MORE = ("keyed at last, once more", "keyed at last, twice more")
+"""The same, each after one more under another key, where something has moved."""
 
 ODD: Mapping[str, Callable[[str], str]] = {
     "empty": lambda _: "",
@@ -109,6 +115,7 @@ def twice(probe: Probe) -> None:
     again = _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
     waits = again.response and again.response.status != first.response.status
     if again.response and waits and again.response.status in rules.in_flight:
+        probe.kept[EARLY] = again
         time.sleep(_PAUSE)
         again = _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
     if again.paid and again.paid.witness and again.paid.witness[0] != again.paid.witness[1]:
@@ -121,13 +128,15 @@ def by_others(probe: Probe) -> None:
     if (asks := _asks(probe)) is None or not (kept := _kept_key(probe)):
         return
     rules, endpoint, _ = asks
+    served = False
     for name, who in callers(probe.profile, endpoint).items():
         own = probe.ask(f"own key of {name}", **_both(who, carried(rules, endpoint, fresh_key()))).response
         brought = probe.ask(f"kept key by {name}", **_both(who, carried(rules, endpoint, kept))).response
-        if brought and not refuses(probe.profile, endpoint, brought):
+        entitled = bool(own and name != NOBODY and not refuses(probe.profile, endpoint, own))
+        # Of who is served, one is asked at length.
+        if brought and not refuses(probe.profile, endpoint, brought) and not (served and entitled):
             _once_more(probe, rules, name, who)
-        if own and name != NOBODY and not refuses(probe.profile, endpoint, own):
-            return
+        served = served or entitled
 
 
 def _once_more(probe: Probe, rules: Idempotency, name: str, who: Changes) -> None:
@@ -196,7 +205,15 @@ def once_more(probe: Probe) -> None:
     if not are_brief(rules):
         probe.gather(copies)
         same = _both(Changes(identity=paid), carried(rules, endpoint, kept))
-        _watched(probe, lambda: probe.ask(LAST, **same), LAST)
+        last = _watched(probe, lambda: probe.ask(LAST, **same), LAST)
+        moved = last.paid and last.paid.witness and last.paid.witness[0] != last.paid.witness[1]
+        for label in MORE if moved else ():
+            probe.ask(f"{label}, another key", **_both(Changes(identity=paid), carried(rules, endpoint, fresh_key())))
+
+            def ask(label: str = label) -> Exchange:
+                return probe.ask(label, **same)
+
+            _watched(probe, ask, label)
 
 
 def alone(probe: Probe) -> None:
@@ -206,7 +223,7 @@ def alone(probe: Probe) -> None:
     spans = {label: one.paid.witness for label, one in probe.kept.items() if one.paid and one.paid.witness}
     moves = {label: after - before for label, (before, after) in spans.items()}
     more = any(abs(move) > abs(moves.get(FIRST, 0)) for label, move in moves.items() if label.startswith("round "))
-    if (asks := _asks(probe)) is None or not (more or moves.get(AGAIN) or moves.get(LAST)):
+    if (asks := _asks(probe)) is None or not (more or any(moves.get(label) for label in (EARLY, AGAIN, LAST))):
         return
     rules, endpoint, paid = asks
     fresh = _both(Changes(identity=paid), carried(rules, endpoint, fresh_key()))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from conformance import effects
 from conformance.balances import Terms
@@ -86,10 +86,27 @@ def terms(profile: Profile, flow: Flow, endpoint: Endpoint, exchanges: Mapping[s
     if price is None or late or len(held) < 2:
         return None
     added = [after - before for before, after in pairwise(held)]
+    once = [_number(watch, exchanges.get(f"{label(flow, 1, when)} ({name})")) for when in _FIRST[:2]]
+    grown = _grown(
+        [(before, after) for before, after in (once, *pairwise(held)) if before is not None and after is not None]
+    )
     alike = len(added) == MOST_TOP_UPS and all(effects.about(one, added[0], *held) for one in added)
     first = (_number(watch, exchanges.get(f"{label(flow, 1, when)} ({name})")) for when in _FIRST)
     shown = (*held, *(reading for reading in first if reading is not None))
-    return Terms(price=price, credit=max(added), start=held[0], sure=held[-2] if alike else None, shown=shown)
+    sure = held[-2] if alike else None
+    return Terms(price=price, credit=max(added), start=held[0], sure=sure, grown=grown, shown=shown)
+
+
+def _grown(steps: list[tuple[Decimal, Decimal]]) -> tuple[Decimal, Decimal] | None:
+    """What one step adds, and a later one that begins no lower adds beyond that, if any does."""
+    for (first, had), (later, has) in combinations(steps, 2):
+        if (
+            later >= first
+            and has - later > had - first
+            and not effects.about(had - first, has - later, *sum(steps, ()))
+        ):
+            return had - first, has - later
+    return None
 
 
 def watched(

@@ -1,6 +1,7 @@
 """Servers whose remedies do not work, or that take something else than they say; and those that do it otherwise and right."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -133,6 +134,47 @@ def _now_and_then() -> Change:
                 answer.become(200, '{"headline": "stormy"}', "application/json")
 
     return change
+
+
+def _by_and_by(slow: float = 0) -> Change:
+    """Serves one request in a quarter of a second, whatever is bought; its top-up takes ``slow`` seconds."""
+    last: list[float] = []
+
+    def change(request: Asked, answer: Answer) -> None:
+        now = time.monotonic()
+        if request.path == "/test/top-up":
+            time.sleep(slow)
+        elif request.path == "/archive" and now - (last or [now])[-1] > 0.25:
+            answer.become(200, '{"headline": "stormy"}', "application/json")
+            last.append(now)
+        elif request.path == "/archive" and not last:
+            last.append(now)
+
+    return change
+
+
+def _fails_half(asked: Asked, answer: Answer) -> None:
+    """Who comes with others is served, charged, and half of the time told that it went wrong."""
+    left = answer.get("x-current-balance") or ""
+    if asked.headers.get("connection") == "close" and answer.status == 200 and left in {"48", "28", "8"}:
+        answer.become(500)
+
+
+def _for_everybody(path: str, goods: str) -> Change:
+    """Whoever asks is served while somebody has bought something."""
+    bought: list[str] = []
+
+    def change(asked: Asked, answer: Answer) -> None:
+        if asked.path.startswith("/test/"):
+            bought[:] = [asked.path] * asked.path.endswith("top-up")
+        elif asked.path == path and bought and answer.status == 402 and (path == "/archive" or not _pays(asked)):
+            answer.become(200, goods, "application/json")
+
+    return change
+
+
+def _pays(asked: Asked) -> bool:
+    return asked.headers.get("sandbox-account") == "broke"
 
 
 def _orders() -> Change:
@@ -644,6 +686,54 @@ UNPROVEN: tuple[Effect, ...] = (
         at=("archive",),
         only=("flows.remedy",),
         untestable=("remedy-opens",),
+    ),
+    effect(
+        "it is open by and by, whatever is bought",
+        does=_by_and_by(),
+        at=("archive",),
+        only=("flows.remedy",),
+        untestable=("remedy-opens",),
+    ),
+    effect(
+        "it is open by and by, whatever is bought, and its top-up takes as long",
+        does=_by_and_by(0.3),
+        at=("archive",),
+        only=("flows.remedy",),
+        untestable=("remedy-opens",),
+    ),
+    effect(
+        "what one buys opens it for everybody",
+        does=_for_everybody("/translate", '{"text": "bonjour"}'),
+        only=("flows.remedy",),
+        untestable=("remedy-opens",),
+    ),
+    effect(
+        "what one buys opens the paywall for everybody",
+        does=_for_everybody("/archive", '{"headline": "stormy"}'),
+        at=("archive",),
+        only=("flows.remedy",),
+        untestable=("remedy-opens",),
+    ),
+    effect(
+        "its marker is in the refusal as well",
+        does=stuffed(lambda _: {"hint": "bonjour"}),
+        only=("flows.remedy",),
+        untestable=("remedy-opens",),
+    ),
+    effect(
+        "a second charge is as little as what its account does not tell",
+        times=2,
+        does=_credits(lambda held: held // 10),
+        edit=both(tops_up(57), flow(price="1.000001")),
+        only=("flows.success-debits",),
+        untestable=("success-debits-once", "success-debits-price"),
+    ),
+    effect(
+        "a crowd is charged for what goes wrong",
+        does=_fails_half,
+        edit=tops_up(55),
+        only=("flows.parallel",),
+        untestable=("parallel-takes-all",),
     ),
     effect(
         "its undo takes back a part",

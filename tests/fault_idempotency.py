@@ -78,6 +78,28 @@ def _again_once() -> Ways:
     return Ways(runs=runs, again=again)
 
 
+def _charges_later(*times: int) -> Callable[[bool], int]:
+    """What comes again is charged at those times, counted from 1."""
+    asked: list[bool] = []
+
+    def runs(fresh: bool) -> int:
+        asked.extend([] if fresh else [True])
+        return int(fresh or len(asked) in times)
+
+    return runs
+
+
+def _charges_early() -> Ways:
+    """What comes again for the first time is said to be under way, and charged."""
+    early: list[bytes] = []
+
+    def again(kept: Said) -> Said:
+        early.append(kept.body)
+        return said(409, code="in_flight") if early.count(kept.body) == 1 else marked(kept)
+
+    return Ways(again=again, runs=_charges_later(1))
+
+
 def _turned(kept: Said) -> Said:
     """The members in another order."""
     return replace(kept, body=json.dumps(dict(reversed(json.loads(kept.body).items()))).encode())
@@ -169,6 +191,19 @@ FAULTS = (
         edit=keys(in_flight=[200, 409]),
     ),
     keyed(
+        "it remembers the last key alone, and nothing of its answers says so",
+        Ways(last=True, again=lambda kept: kept, serves=lambda asked: {"status": "captured", "for": asked.who}),
+        "replay-marked",
+        "runs-once",
+        "mismatch",
+    ),
+    keyed(
+        "it gives the old answer, and charges from the second time on",
+        Ways(runs=_charges_later(*range(2, 99))),
+        "runs-once",
+    ),
+    keyed("it charges once more while it says that the first is under way", _charges_early(), "runs-once"),
+    keyed(
         "copies are carried out, and its witness counts down",
         Ways(meanwhile=None, runs=lambda it: -int(it), serves=lambda asked: {"status": "captured", "for": asked.who}),
         "runs-once",
@@ -223,6 +258,10 @@ def _ietf(written: dict[str, Any]) -> None:
     written["idempotency"] = {"convention": "ietf", "quoted": False, "mismatch": [400]}
 
 
+def _dan(written: dict[str, Any]) -> None:
+    written["identity"]["dan"] = {"headers": {"X-Account": "bob", "X-Tenant": "ada"}}
+
+
 def _varied() -> Callable[[bool], int]:
     charged: list[bool] = []
 
@@ -257,6 +296,17 @@ def _now_and_then(*served: int) -> Callable[[], Said]:
 
 
 UNPROVEN = (
+    keyed(
+        "it gives the old answer, and the witness moves once",
+        Ways(runs=_charges_later(2)),
+        "runs-once",
+    ),
+    keyed(
+        "a third account brings the keys of the first, and the second does not",
+        Ways(whose=lambda asked: asked.headers.get("x-tenant", asked.who)),
+        "another-caller",
+        edit=_dan,
+    ),
     keyed("accounts count to the same number", Ways(serves=_in_step()), "another-caller"),
     keyed("who is refused is served now and then", Ways(broke=_now_and_then(3, 5)), "not-to-the-refused"),
     keyed("the witness moves by what a charge took", Ways(runs=_varied()), "runs-once"),

@@ -287,14 +287,29 @@ def _empties_the_third(ledger: Dealer) -> Callable[[Asked, Answer], None]:
     return change
 
 
+def _fails_in_a_race(_: Dealer) -> Callable[[Asked, Answer], None]:
+    def change(asked: Asked, answer: Answer) -> None:
+        if _own(asked) and asked.headers.get("connection") == "close" and answer.get("x-current-balance") == "3":
+            answer.become(500)
+
+    return change
+
+
 UNPROVEN: tuple[Kind, ...] = (
+    kind(
+        "its second top-up is counted twice",
+        after=lambda it: it.give(10) if it.past[-1] == "added" and _since(it).count("added") == 2 else None,
+    ),
+    kind("a race is charged for what goes wrong", keyed=_fails_in_a_race),
     kind("its third call is paid for and holds nothing", keyed=_empties_the_third),
     kind("others took from the account once, between two steps", robbed=23),
     kind("what is taken back is so when nobody looks any more", resets=0.5),
     *(
         Kind(entry=replace(entry, only=(ORDER,)))
         for entry in UNPROVEN_FLOWS
-        if entry.name.startswith(("its probe", "others take", "there is no probe", "its flow cannot"))
+        if entry.name.startswith(
+            ("its probe", "others take", "there is no probe", "its flow cannot", "what one buys opens it")
+        )
     ),
 )
 

@@ -273,6 +273,15 @@ def test_a_body_that_opens_what_is_sold_is_a_violation(server: Server, family: s
     assert "with what is sold" in told
 
 
+def test_a_refusal_that_holds_what_is_sold_is_a_violation(server: Server) -> None:
+    """Whoever is refused, and given it for a member more, has not paid; what he said himself may come back to him."""
+    came, told = outcome(any_body(server, where(has("formal"), says(hint="bonjour")), only=FREE))
+    assert came is Outcome.VIOLATED, told
+    assert "with the marker" in told
+    said = any_body(server, lambda asked, answer: says(hint=asked.body.decode())(asked, answer), only=FREE)
+    assert outcome(said) == (Outcome.PASSED, "")
+
+
 @pytest.mark.parametrize(
     ("change", "family", "came", "why"),
     [

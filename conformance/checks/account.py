@@ -12,6 +12,7 @@ from conformance.checks import Drawn, check
 from conformance.checks.debit import debits, is_dear, shown
 from conformance.checks.effect import account, begun, each_flow, later, number, served, settled, stepped
 from conformance.dealings import KNOWN, dealings, parsed
+from conformance.effects import about
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.flows import traversed
@@ -63,6 +64,10 @@ def _in_order(evidence: Evidence, flow: Flow) -> None:
     stories = [list(_story(evidence, flow, walk, agreed, watched)) for walk in found]
     first, *more = stories
     if not first or not (last := first[-1]).wrong:
+        late = [*evidence.labels(label(flow, 1, "opened, ")), *evidence.labels(label(flow, 1, "refused again, "))]
+        # What opens or ends a moment later may do so for others.
+        if not late:
+            _nobody_else(first)
         _prove(first, agreed)
         return
     told = f"{last.step.name}: {last.wrong}"
@@ -100,6 +105,10 @@ def _alone(evidence: Evidence, flow: Flow) -> tuple[Terms, tuple[str, Observe]]:
         raise Untestable(reason)
     if found.credit <= 0:
         reason = f'the steps of flow "{flow.name}" add nothing that probe {watched[0]!r} reads'
+        raise Untestable(reason)
+    if found.grown:
+        one, more = found.grown
+        reason = f'the steps of flow "{flow.name}" add {one:f}, and later {more:f}: that may be counted twice'
         raise Untestable(reason)
     return found, watched
 
@@ -149,11 +158,23 @@ def _came(evidence: Evidence, exchange: Exchange) -> Came:
 def _prove(story: list[_Had], agreed: Terms) -> None:
     """Raises Untestable where whoever could pay was never served, or something was taken for an answer without what is sold."""
     for had in story:
-        if Came.UNCLEAR in had.deed.came and had.deed.verb in {"call", "again"} and had.after < had.before:
+        taken = had.before - had.after
+        most = agreed.price.maximum * had.deed.came.count(Came.SERVED)
+        asked = Came.UNCLEAR in had.deed.came and had.deed.verb in {"call", "again", "race"}
+        if asked and taken > most and not about(taken, most, had.before, had.after):
             reason = f"what is sold is not in the answer, and something is taken: {had.line}"
             raise Untestable(reason)
     paid = [had for had in story if had.deed.verb == "call" and had.before >= agreed.price.maximum]
     if paid and not any(Came.SERVED in had.deed.came for had in story):
         had = paid[0]
         reason = f"{had.step.name}: {had.before:f} is there, and nothing is served: what follows shows nothing"
+        raise Untestable(reason)
+
+
+def _nobody_else(story: list[_Had]) -> None:
+    """Raises Untestable where somebody else was refused, and served without being seen to pay."""
+    others = [had for had in story if had.deed.verb == "decline"]
+    free = [had for had in others if Came.SERVED in had.deed.came and about(had.before, had.after)]
+    if free and any(Came.REFUSED in had.deed.came for had in others):
+        reason = f"somebody else is refused and served, and nobody is seen to pay: {free[0].line}"
         raise Untestable(reason)

@@ -1,5 +1,6 @@
 """Words of the checks on bodies that are drawn: what stays the same in the refusal, whichever is asked with."""
 
+import re
 from collections.abc import Callable
 
 from conformance import effects, facts, schema
@@ -10,7 +11,7 @@ from conformance.checks.leak import marked
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.outcome import Inapplicable, Untestable, Violation
-from conformance.profile import Family
+from conformance.profile import Family, MarkerKind
 
 __all__ = ["DRAWN", "keeps", "opens_nothing"]
 
@@ -52,8 +53,15 @@ def opens_nothing(evidence: Evidence) -> None:
         raise Untestable(reason, cause="http.unpaid-is-refused")
     for label in (*evidence.labels(OTHER), *evidence.labels(LABEL)):
         response = evidence.response(label)
+        body = evidence.exchange(label).request.body.decode()
+        if turned_away(response) and (where := _given(evidence, response, body)):
+            raise Violation(
+                expected="a refusal without what is sold",
+                received=f"{response.shown()} with the marker, in {where}",
+                at=_at(body),
+                exchange=label,
+            )
         if 200 <= response.status < 300 and not turned_away(response):
-            body = evidence.exchange(label).request.body.decode()
             _sold(evidence, response, body)
             raise Violation(
                 expected="a refusal, as for the endpoint's own body",
@@ -131,6 +139,15 @@ def _doubt(evidence: Evidence, response: Response, body: str) -> None:
         raise Untestable(reason)
     if 200 <= response.status < 300:
         _sold(evidence, response, body)
+
+
+def _given(evidence: Evidence, response: Response, body: str) -> str:
+    """Where what is sold stands in a refusal; empty where it does not, or the plain one says as much, or the body does."""
+    marker = evidence.endpoint.marker
+    if marker is None or marked(evidence.response("unpaid"), marker):
+        return ""
+    said = {MarkerKind.POINTER: re.escape(marker.value.rpartition("/")[2]), MarkerKind.RE: marker.value}
+    return "" if re.search(said.get(marker.kind, re.escape(marker.value)), body) else marked(response, marker)
 
 
 def _sold(evidence: Evidence, response: Response, body: str) -> None:

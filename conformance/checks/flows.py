@@ -51,6 +51,10 @@ def test_remedy_opens(evidence: Evidence) -> None:
         stepped(evidence, flow)
         called = last(evidence, label(flow, 1, "opened"))
         response = evidence.response(called)
+        marker = evidence.endpoint.marker
+        if marker and marked(evidence.response(label(flow, 1, "refused")), marker):
+            reason = f"the marker {marker.value!r} is in the refusal as well: it proves nothing (endpoint.marker)"
+            raise Untestable(reason)
         if served(evidence, response):
             _not_by_itself(evidence, flow)
             return
@@ -76,7 +80,11 @@ def test_remedy_opens(evidence: Evidence) -> None:
 
 
 def _not_by_itself(evidence: Evidence, flow: Flow) -> None:
-    """Raises Untestable where access came a little later, and comes as well where nothing is bought."""
+    """Raises Untestable where access came a little later, and comes as well where nothing is bought, or for whoever asks."""
+    nobody = label(flow, 1, "nobody")
+    if evidence.endpoint.marker and nobody in evidence.exchanges and served(evidence, evidence.response(nobody)):
+        reason = "who sends no credential is served as well: that the steps open it for who takes them is not seen"
+        raise Untestable(reason)
     for here in evidence.labels(label(flow, 1, "unbought ")):
         if served(evidence, evidence.response(here)):
             reason = "it is served now and then where nothing is bought: that the steps open it is not seen"

@@ -14,8 +14,10 @@ from conformance.keyed import (
     AGAIN,
     ALONE,
     AT_REST,
+    EARLY,
     FIRST,
     LAST,
+    MORE,
     alone,
     copies,
     declined,
@@ -71,6 +73,9 @@ def test_runs_once(evidence: Evidence) -> None:
     if not (ran := moved(evidence, FIRST)):
         reason = "the witness could not be read" if ran is None else "the witness does not move when somebody is served"
         raise Untestable(reason)
+    if EARLY in evidence.exchanges and (early := moved(evidence, EARLY)):
+        _steady(evidence, ran)
+        raise _ran(early, "a request that came again under its key, and is said to be under way", EARLY)
     if again := moved(evidence, AGAIN):
         if moved(evidence, AT_REST):
             reason = "the witness moves while nothing is asked"
@@ -86,9 +91,14 @@ def test_runs_once(evidence: Evidence) -> None:
         if times is not None and abs(times) > abs(ran):
             _steady(evidence, ran)
             raise _ran(times, f"{len(labels)} copies that came at the same time under one key", labels[0])
-    # Others may move a witness; an answer that is made anew is nobody else's.
-    if LAST in evidence.exchanges and (again := moved(evidence, LAST)) and _anew(evidence, own, first):
+    if LAST in evidence.exchanges and (again := moved(evidence, LAST)):
         _steady(evidence, ran)
+        # Others may move a witness, and not each time; an answer that is made anew is nobody else's.
+        if not _anew(evidence, own, first) and not all(moved(evidence, label) for label in MORE):
+            reason = (
+                "the witness moved with a request that came again under its key, and not each time: others may move it"
+            )
+            raise Untestable(reason)
         raise _ran(again, "a request that came again under its key, after others under other keys", LAST)
 
 
