@@ -104,8 +104,8 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
     if left is not None and before.price and left >= before.price.minimum:
         # Asked often enough, it would be refused for what the asking took.
         probe.ask(again, **fresh(probe, flow.identity))
-    else:
-        _until(probe, flow, again, refused=bool(flow.undo))
+        return done
+    _until(probe, flow, again, refused=bool(flow.undo))
     if flow.undo and (late := int(waited / PAUSE)):
         # It may open now and then, whatever is bought: so it is asked as often and as long again, and a few times more.
         for nth in range(1, late + _MORE):
