@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from conformance.asking import Changes, request_to
 from conformance.exchange import Exchange, Request
@@ -123,7 +124,8 @@ def by_others(probe: Probe) -> None:
     rules, endpoint, _ = asks
     for name, who in callers(probe.profile, endpoint).items():
         own = probe.ask(f"own key of {name}", **_both(who, carried(rules, endpoint, fresh_key()))).response
-        brought = probe.ask(f"kept key by {name}", **_both(who, carried(rules, endpoint, kept))).response
+        label, same = f"kept key by {name}", _both(who, carried(rules, endpoint, kept))
+        brought = _watched(probe, partial(probe.ask, label, **same), label).response
         if brought and not refuses(probe.profile, endpoint, brought):
             _once_more(probe, rules, name, who)
         if own and name != NOBODY and not refuses(probe.profile, endpoint, own):

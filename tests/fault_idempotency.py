@@ -275,6 +275,12 @@ UNPROVEN = (
         edit=both(_ietf, without_witness),
     ),
     keyed(
+        "all answers are the same, and a key counts for whoever is served",
+        replace(_CONSTANT, whose=lambda asked: asked.who in {"ada", "bob"}),
+        "another-caller",
+        edit=_ietf,
+    ),
+    keyed(
         "nobody is refused",
         Ways(whose=lambda asked: (asked.who, asked.headers.get("x-plan"))),
         "not-to-the-refused",
