@@ -32,6 +32,7 @@ __all__ = [
     "FIRST",
     "LAST",
     "ODD",
+    "TURNED_AWAY",
     "alone",
     "by_others",
     "copies",
@@ -48,6 +49,8 @@ __all__ = [
 FIRST, AGAIN = "keyed", "keyed again"
 AT_REST = "keyed, at rest"
 ALONE, AFTER = "keyed, alone", "keyed, after that"
+TURNED_AWAY = "keyed, nobody"
+"""What nobody asks: where that moves the witness as well, it counts requests."""
 LAST = "keyed at last"
 """The same once more, after requests under other keys."""
 
@@ -202,7 +205,10 @@ def once_more(probe: Probe) -> None:
 
 
 def alone(probe: Probe) -> None:
-    """One more request under a fresh key, and what the witness does after it, where it moved by more than by one."""
+    """One more request under a fresh key, what the witness does after it, and whether who is refused moves it too.
+
+    Only where it moved by more than by one.
+    """
     probe.gather(copies)
     probe.gather(once_more)
     spans = {label: one.paid.witness for label, one in probe.kept.items() if one.paid and one.paid.witness}
@@ -213,6 +219,8 @@ def alone(probe: Probe) -> None:
     rules, endpoint, paid = asks
     fresh = _both(Changes(identity=paid), carried(rules, endpoint, fresh_key()))
     probe.rest(AFTER, _watched(probe, lambda: probe.ask(ALONE, **fresh), ALONE))
+    nobody = _both(as_nobody(probe.profile, endpoint), carried(rules, endpoint, fresh_key()))
+    _watched(probe, lambda: probe.ask(TURNED_AWAY, **nobody), TURNED_AWAY)
 
 
 def odd_keys(probe: Probe) -> None:

@@ -74,6 +74,8 @@ class Ways:
     """What becomes of every answer on its way out."""
     ticks: int = 0
     """By how much the witness moves whenever it is read."""
+    asked: int = 0
+    """By how much the witness moves with every request, whoever asks."""
     runs: Callable[[bool], int] = int
     """By how much the witness moves, by whether it is the charge itself or its replay."""
 
@@ -122,7 +124,7 @@ class Cashier:
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         asked = Asked(headers=headers, body=body, query=scope["query_string"])
-        self._runs += self.ways.ticks if scope["path"] == "/runs" else 0
+        self._runs += self.ways.ticks if scope["path"] == "/runs" else self.ways.asked
         answer = said(200, n=self._runs) if scope["path"] == "/runs" else self.ways.sent(await self._charged(asked))
         fields = {**answer.headers, "content-length": str(len(answer.body))}
         sent = [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]

@@ -263,6 +263,7 @@ UNPROVEN = (
     keyed("there is no witness", Ways(), "runs-once", edit=without_witness),
     keyed("the witness does not move", Ways(runs=lambda _: 0), "runs-once"),
     keyed("the witness moves by itself", Ways(ticks=1), "runs-once"),
+    keyed("the witness counts requests", Ways(asked=1, runs=lambda _: 0), "runs-once"),
     keyed("the second account is declined as well", Ways(), "another-caller", edit=_declined),
     keyed("there is no second account", Ways(), "another-caller", edit=_alone),
     keyed(

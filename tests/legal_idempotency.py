@@ -233,6 +233,16 @@ LEGAL: tuple[Keyed, ...] = (
         )
         for move in (1, -1, 2)
     ),
+    keyed(
+        "its answers are the same, nothing marks them, and its witness counts down",
+        Ways(
+            serves=lambda _: {"status": "captured"},
+            mismatch=lambda _: said(409),
+            again=lambda kept: kept,
+            runs=lambda fresh: -int(fresh),
+        ),
+        edit=_ucp,
+    ),
     keyed("it is asked by PUT", Ways(), edit=first(method="PUT")),
     keyed(
         "it is asked with nothing but a query",

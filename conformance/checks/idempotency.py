@@ -16,6 +16,7 @@ from conformance.keyed import (
     AT_REST,
     FIRST,
     LAST,
+    TURNED_AWAY,
     alone,
     copies,
     declined,
@@ -103,6 +104,11 @@ def _steady(evidence: Evidence, ran: int) -> None:
     """Raises Untestable where the witness moves otherwise by another request, or by what went before."""
     if moved(evidence, AFTER) or moved(evidence, ALONE) != ran:
         reason = "the witness moves by more or less from one request to the next, or a moment later"
+        raise Untestable(reason)
+    if moved(evidence, TURNED_AWAY) == ran and refused(evidence, evidence.response(TURNED_AWAY)):
+        reason = (
+            "the witness moves by as much for who is refused: it counts requests, not what they do (endpoint.witness)"
+        )
         raise Untestable(reason)
 
 

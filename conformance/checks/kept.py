@@ -104,7 +104,7 @@ def _told_apart(evidence: Evidence, own: Idempotency, first: Response, again: Re
         return True
     if own.replay_header and again.value(own.replay_header) not in {None, first.value(own.replay_header)}:
         return True
-    return moved(evidence, FIRST) == 1 and moved(evidence, AGAIN) == 0
+    return bool(moved(evidence, FIRST)) and moved(evidence, AGAIN) == 0
 
 
 def moved(evidence: Evidence, label: str) -> int | None:
