@@ -7,7 +7,7 @@ from conformance import effects
 from conformance.checks import check
 from conformance.checks.debit import debits, fits, is_dear, shown
 from conformance.checks.effect import account, begun, each_flow, number, served, settled, stepped
-from conformance.effects import paid_for
+from conformance.effects import means, paid_for
 from conformance.evidence import Evidence
 from conformance.flows import at_once, traversed, turns, volleyed
 from conformance.outcome import Untestable, Violation
@@ -111,15 +111,14 @@ def _rounds(evidence: Evidence, flow: Flow) -> Iterator[tuple[int, Decimal, Deci
             reason = "nothing says what a success costs at least: say it (flow.price)"
             raise Untestable(reason)
         stepped(evidence, flow, called)
-        held = number(evidence, label(flow, called, "credited"), *watched)
-        if not price.maximum <= held < price.minimum * many:
+        held, short = (number(evidence, label(flow, called, when), *watched) for when in ("credited", "refused"))
+        if not price.maximum <= means(held, short) or not held < price.minimum * many:
             reason = (
                 f'flow "{flow.name}" leaves {held:f}, and a call takes {shown(price)}: for a race there has to be enough '
                 f"for one call, and less than for {many} (limits.volley)"
             )
             raise Untestable(reason)
         asked += 1
-        short = number(evidence, label(flow, called, "refused"), *watched)
         pays = paid_for(held, price, short)
         if short < 0 and pays >= many:
             reason = f"who is refused has {short:f}: as far as that may be owed, {held:f} pays for all {many} (limits.volley)"
