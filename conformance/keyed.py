@@ -31,6 +31,7 @@ __all__ = [
     "AT_REST",
     "FIRST",
     "LAST",
+    "LATER",
     "ODD",
     "TURNED_AWAY",
     "alone",
@@ -47,6 +48,8 @@ __all__ = [
 ]
 
 FIRST, AGAIN = "keyed", "keyed again"
+LATER = "keyed, later "
+"""The witness after the first request, a little later each, until it moves."""
 AT_REST = "keyed, at rest"
 ALONE, AFTER = "keyed, alone", "keyed, after that"
 TURNED_AWAY = "keyed, nobody"
@@ -65,6 +68,8 @@ ODD: Mapping[str, Callable[[str], str]] = {
 
 _ROUNDS, _COPIES = 2, 8
 """At most; each round may cost something."""
+_STEP, _LATEST = 0.1, 20
+"""Seconds until a witness that lags is read again, and how often at most."""
 _PAUSE = 0.3
 """Seconds that a server has to finish what it has answered."""
 
@@ -92,9 +97,14 @@ def _watched(probe: Probe, ask: Callable[[], Exchange], label: str) -> Exchange:
     """What ``ask`` gets, with what the witness reads before and after it stands with ``label``, if there is one."""
     if probe.endpoint is None or probe.endpoint.witness is None:
         return ask()
+    late = sum(one.startswith(LATER) for one in probe.kept)
+    # What came late once is given that time, and a little more; so is what was asked before.
+    rest = _STEP * (1.5 * late + 1) if late else 0
     with probe.purse.alone():
+        time.sleep(rest)
         before = probe.witnessed()
         ask()
+        time.sleep(rest)
         after = probe.witnessed()
     seen = None if before is None or after is None else (before, after)
     probe.kept[label] = replace(probe.kept[label], paid=replace(NOTHING, witness=seen))
@@ -110,6 +120,7 @@ def twice(probe: Probe) -> None:
     first = _watched(probe, lambda: probe.ask(FIRST, **same), FIRST)
     if first.response is None or refuses(probe.profile, endpoint, first.response):
         return
+    _until_moved(probe, first)
     again = _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
     waits = again.response and again.response.status != first.response.status
     if again.response and waits and again.response.status in rules.in_flight:
@@ -118,6 +129,23 @@ def twice(probe: Probe) -> None:
     if again.paid and again.paid.witness and again.paid.witness[0] != again.paid.witness[1]:
         # It may be one that others move.
         probe.rest(AT_REST, again)
+
+
+def _until_moved(probe: Probe, first: Exchange) -> None:
+    """Reads the witness on where ``first`` did not move it; one that does not move at all is not waited for again."""
+    if first.paid is None or first.paid.witness is None or first.paid.witness[0] != first.paid.witness[1]:
+        return
+    before = first.paid.witness[0]
+    seen: dict[str, Exchange] = {}
+    with probe.purse.alone():
+        for nth in range(1, _LATEST + 1):
+            time.sleep(_STEP)
+            if (now := probe.witnessed()) is None:
+                return
+            seen[f"{LATER}{nth}"] = replace(first, paid=replace(NOTHING, witness=(before, now)))
+            if now != before:
+                probe.kept.update(seen)
+                return
 
 
 def by_others(probe: Probe) -> None:

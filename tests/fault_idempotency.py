@@ -154,6 +154,7 @@ FAULTS = (
     keyed("an answer comes again unmarked", Ways(again=lambda kept: kept), "replay-marked"),
     keyed("every answer is marked", Ways(sent=marked), "replay-marked"),
     keyed("it charges again and gives the old answer", Ways(runs=lambda _: 1), "runs-once"),
+    keyed("it charges again, and its witness lags", Ways(runs=lambda _: 1, lags=0.1), "runs-once"),
     keyed("it remembers the last key alone", Ways(last=True), "runs-once", "mismatch"),
     keyed(
         "it remembers the last key alone, and its answers are the same",

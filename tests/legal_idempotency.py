@@ -243,6 +243,7 @@ LEGAL: tuple[Keyed, ...] = (
         ),
         edit=_ucp,
     ),
+    keyed("its witness lags", Ways(lags=0.1)),
     keyed("it is asked by PUT", Ways(), edit=first(method="PUT")),
     keyed(
         "it is asked with nothing but a query",
