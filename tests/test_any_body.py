@@ -283,6 +283,7 @@ def test_a_body_that_opens_what_is_sold_is_a_violation(server: Server, family: s
     assert came is Outcome.VIOLATED, told
     assert '"formal"' in told
     assert "with what is sold" in told
+    assert "let the schema leave it out" in told
 
 
 @pytest.mark.parametrize(

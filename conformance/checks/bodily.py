@@ -60,6 +60,7 @@ def opens_nothing(evidence: Evidence) -> None:
                 received=f"{response.shown()}, with what is sold",
                 at=_at(body),
                 exchange=label,
+                reason="where such a body is meant to be free, let the schema leave it out (endpoint.body_schema)",
             )
     _reach(evidence, turned_away)
 

@@ -80,7 +80,13 @@ def test_parallel_takes_all(evidence: Evidence) -> None:
             wrong += [] if taken else [(told, shown(total), called, watched[0])]
         if len(wrong) > 1:
             told, total_told, called, name = wrong[-1]
-            raise Violation(expected=f"{total_told} taken", received=told, at=f"probe {name!r}", exchange=called)
+            raise Violation(
+                expected=f"{total_told} taken",
+                received=told,
+                at=f"probe {name!r}",
+                exchange=called,
+                reason="where what is taken is finer than what is required, or depends on use, say it (flow.price)",
+            )
         if wrong or not bought:
             reason = (
                 "of the requests at the same time none was served" if not wrong else f"seen once only: {wrong[0][0]}"
