@@ -16,6 +16,7 @@ __all__ = [
     "Unwatched",
     "about",
     "account",
+    "means",
     "moves",
     "paid_for",
     "price",
@@ -123,6 +124,11 @@ def paid_for(held: Decimal, price: Price, refused_at: Decimal) -> int:
     """
     over = held - refused_at
     return max(math.ceil(over / price.minimum), 0) if price.minimum > 0 else sys.maxsize
+
+
+def means(held: Decimal, refused_at: Decimal) -> Decimal:
+    """What an account with ``held`` can spend, where somebody was refused who owed something: as much it may owe too."""
+    return held - min(refused_at, Decimal(0))
 
 
 def moves(readings: Iterable[Decimal]) -> bool:

@@ -261,7 +261,9 @@ def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
         return None
     with _carried_out(probe, flow, called) as walked:
         held = account.credited() if walked else None
-        if held is None or not account.price.maximum <= held < account.price.minimum * many:
+        if held is None or account.refused_at is None or not held < account.price.minimum * many:
+            return None
+        if account.price.maximum > (there := effects.means(held, account.refused_at)):
             return None
         # Where access came late, it is given the time that it took.
         time.sleep(2 * PAUSE * sum(one.startswith(label(flow, 1, "opened, later")) for one in probe.kept))
@@ -273,7 +275,7 @@ def _volley(probe: Probe, flow: Flow, turn: int) -> bool | None:
         good = [one for one in open_ if effects.refusal(probe.profile, endpoint, one.response) is None]
         lost = sum(one.response is None or one.failure is not None for one in answered)
         settled = account.settle("debited", held, times=len(good), lost=lost)
-        return None if len(good) * account.price.minimum > held else settled
+        return None if len(good) * account.price.minimum > there else settled
 
 
 def refused_often(probe: Probe) -> None:

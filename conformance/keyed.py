@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from conformance.asking import Changes, request_to
 from conformance.exchange import Exchange, Request
@@ -31,8 +32,10 @@ __all__ = [
     "EARLY",
     "FIRST",
     "LAST",
+    "LATER",
     "MORE",
     "ODD",
+    "TURNED_AWAY",
     "alone",
     "by_others",
     "copies",
@@ -47,10 +50,14 @@ __all__ = [
 ]
 
 FIRST, AGAIN = "keyed", "keyed again"
+LATER = "keyed, later "
+"""The witness after the first request, a little later each, until it moves."""
 AT_REST = "keyed, at rest"
 EARLY = "keyed again, too early"
 """Where the first is said to be under way, when it comes again."""
 ALONE, AFTER = "keyed, alone", "keyed, after that"
+TURNED_AWAY = "keyed, nobody"
+"""What nobody asks: where that moves the witness as well, it counts requests."""
 LAST = "keyed at last"
 """The same once more, after requests under other keys."""
 MORE = ("keyed at last, once more", "keyed at last, twice more")
@@ -67,6 +74,8 @@ ODD: Mapping[str, Callable[[str], str]] = {
 
 _ROUNDS, _COPIES = 2, 8
 """At most; each round may cost something."""
+_STEP, _LATEST = 0.1, 20
+"""Seconds until a witness that lags is read again, and how often at most."""
 _PAUSE = 0.3
 """Seconds that a server has to finish what it has answered."""
 
@@ -94,9 +103,14 @@ def _watched(probe: Probe, ask: Callable[[], Exchange], label: str) -> Exchange:
     """What ``ask`` gets, with what the witness reads before and after it stands with ``label``, if there is one."""
     if probe.endpoint is None or probe.endpoint.witness is None:
         return ask()
+    late = sum(one.startswith(LATER) for one in probe.kept)
+    # What came late once is given that time, and a little more; so is what was asked before.
+    rest = _STEP * (1.5 * late + 1) if late else 0
     with probe.purse.alone():
+        time.sleep(rest)
         before = probe.witnessed()
         ask()
+        time.sleep(rest)
         after = probe.witnessed()
     seen = None if before is None or after is None else (before, after)
     probe.kept[label] = replace(probe.kept[label], paid=replace(NOTHING, witness=seen))
@@ -112,6 +126,7 @@ def twice(probe: Probe) -> None:
     first = _watched(probe, lambda: probe.ask(FIRST, **same), FIRST)
     if first.response is None or refuses(probe.profile, endpoint, first.response):
         return
+    _until_moved(probe, first)
     again = _watched(probe, lambda: probe.ask(AGAIN, **same), AGAIN)
     waits = again.response and again.response.status != first.response.status
     if again.response and waits and again.response.status in rules.in_flight:
@@ -123,6 +138,23 @@ def twice(probe: Probe) -> None:
         probe.rest(AT_REST, again)
 
 
+def _until_moved(probe: Probe, first: Exchange) -> None:
+    """Reads the witness on where ``first`` did not move it; one that does not move at all is not waited for again."""
+    if first.paid is None or first.paid.witness is None or first.paid.witness[0] != first.paid.witness[1]:
+        return
+    before = first.paid.witness[0]
+    seen: dict[str, Exchange] = {}
+    with probe.purse.alone():
+        for nth in range(1, _LATEST + 1):
+            time.sleep(_STEP)
+            if (now := probe.witnessed()) is None:
+                return
+            seen[f"{LATER}{nth}"] = replace(first, paid=replace(NOTHING, witness=(before, now)))
+            if now != before:
+                probe.kept.update(seen)
+                return
+
+
 def by_others(probe: Probe) -> None:
     """The same request of others, under a key of their own and under the one whose answer is kept."""
     if (asks := _asks(probe)) is None or not (kept := _kept_key(probe)):
@@ -131,7 +163,8 @@ def by_others(probe: Probe) -> None:
     served = False
     for name, who in callers(probe.profile, endpoint).items():
         own = probe.ask(f"own key of {name}", **_both(who, carried(rules, endpoint, fresh_key()))).response
-        brought = probe.ask(f"kept key by {name}", **_both(who, carried(rules, endpoint, kept))).response
+        label, same = f"kept key by {name}", _both(who, carried(rules, endpoint, kept))
+        brought = _watched(probe, partial(probe.ask, label, **same), label).response
         entitled = bool(own and name != NOBODY and not refuses(probe.profile, endpoint, own))
         # Of who is served, one is asked at length.
         if brought and not refuses(probe.profile, endpoint, brought) and not (served and entitled):
@@ -217,7 +250,10 @@ def once_more(probe: Probe) -> None:
 
 
 def alone(probe: Probe) -> None:
-    """One more request under a fresh key, and what the witness does after it, where it moved by more than by one."""
+    """One more request under a fresh key, what the witness does after it, and whether who is refused moves it too.
+
+    Only where it moved by more than by one.
+    """
     probe.gather(copies)
     probe.gather(once_more)
     spans = {label: one.paid.witness for label, one in probe.kept.items() if one.paid and one.paid.witness}
@@ -228,6 +264,8 @@ def alone(probe: Probe) -> None:
     rules, endpoint, paid = asks
     fresh = _both(Changes(identity=paid), carried(rules, endpoint, fresh_key()))
     probe.rest(AFTER, _watched(probe, lambda: probe.ask(ALONE, **fresh), ALONE))
+    nobody = _both(as_nobody(probe.profile, endpoint), carried(rules, endpoint, fresh_key()))
+    _watched(probe, lambda: probe.ask(TURNED_AWAY, **nobody), TURNED_AWAY)
 
 
 def odd_keys(probe: Probe) -> None:

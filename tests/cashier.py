@@ -74,6 +74,10 @@ class Ways:
     """What becomes of every answer on its way out."""
     ticks: int = 0
     """By how much the witness moves whenever it is read."""
+    lags: float = 0
+    """Seconds until the witness moves."""
+    asked: int = 0
+    """By how much the witness moves with every request, whoever asks."""
     runs: Callable[[bool], int] = int
     """By how much the witness moves, by whether it is the charge itself or its replay."""
 
@@ -122,7 +126,7 @@ class Cashier:
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         asked = Asked(headers=headers, body=body, query=scope["query_string"])
-        self._runs += self.ways.ticks if scope["path"] == "/runs" else 0
+        self._runs += self.ways.ticks if scope["path"] == "/runs" else self.ways.asked
         answer = said(200, n=self._runs) if scope["path"] == "/runs" else self.ways.sent(await self._charged(asked))
         fields = {**answer.headers, "content-length": str(len(answer.body))}
         sent = [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]
@@ -143,7 +147,7 @@ class Cashier:
             was, future = found
             if future.done():
                 if was == same:
-                    self._runs += ways.runs(False)
+                    self._ran(ways.runs(False))
                     return ways.again(future.result())
                 if (wrong := ways.mismatch(future.result())) is not None:
                     return wrong
@@ -161,6 +165,14 @@ class Cashier:
             self._kept.pop(place, None)
         return answer
 
+    def _ran(self, times: int) -> None:
+        ways = self.ways
+
+        def now() -> None:
+            self._runs += times if self.ways is ways else 0
+
+        asyncio.get_running_loop().call_later(ways.lags, now) if ways.lags else now()
+
     def _forget(self, place: object) -> None:
         """Leaves what is under way, and the last key, to a server that remembers no other."""
         for other in [one for one, (_, had) in self._kept.items() if had.done() and one != place]:
@@ -172,7 +184,7 @@ class Cashier:
         await asyncio.sleep(_PAUSE if asked.headers.get("connection") == "close" else 0)
         if asked.who == "cyd" or asked.headers.get("x-plan") == "free":
             return self.ways.broke()
-        self._runs += self.ways.runs(True)
+        self._ran(self.ways.runs(True))
         return said(200, **self.ways.serves(asked))
 
 

@@ -176,6 +176,7 @@ FAULTS = (
     keyed("an answer comes again unmarked", Ways(again=lambda kept: kept), "replay-marked"),
     keyed("every answer is marked", Ways(sent=marked), "replay-marked"),
     keyed("it charges again and gives the old answer", Ways(runs=lambda _: 1), "runs-once"),
+    keyed("it charges again, and its witness lags", Ways(runs=lambda _: 1, lags=0.1), "runs-once"),
     keyed("it remembers the last key alone", Ways(last=True), "runs-once", "mismatch"),
     keyed(
         "it remembers the last key alone, and its answers are the same",
@@ -313,6 +314,7 @@ UNPROVEN = (
     keyed("there is no witness", Ways(), "runs-once", edit=without_witness),
     keyed("the witness does not move", Ways(runs=lambda _: 0), "runs-once"),
     keyed("the witness moves by itself", Ways(ticks=1), "runs-once"),
+    keyed("the witness counts requests", Ways(asked=1, runs=lambda _: 0), "runs-once"),
     keyed("the second account is declined as well", Ways(), "another-caller", edit=_declined),
     keyed("there is no second account", Ways(), "another-caller", edit=_alone),
     keyed(
@@ -323,6 +325,12 @@ UNPROVEN = (
         "another-caller",
         "runs-once",
         edit=both(_ietf, without_witness),
+    ),
+    keyed(
+        "all answers are the same, and a key counts for whoever is served",
+        replace(_CONSTANT, whose=lambda asked: asked.who in {"ada", "bob"}),
+        "another-caller",
+        edit=_ietf,
     ),
     keyed(
         "nobody is refused",

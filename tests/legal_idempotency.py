@@ -226,6 +226,24 @@ LEGAL: tuple[Keyed, ...] = (
         replace(_OTHERS_409, mismatch=lambda _: said(409, message="That charge is captured.")),
         edit=keys(mismatch=[409]),
     ),
+    *(
+        keyed(
+            f"what it sells is the same for everybody, and its witness moves by {move}",
+            Ways(serves=lambda _: {"status": "captured"}, runs=lambda fresh, move=move: move * fresh),
+        )
+        for move in (1, -1, 2)
+    ),
+    keyed(
+        "its answers are the same, nothing marks them, and its witness counts down",
+        Ways(
+            serves=lambda _: {"status": "captured"},
+            mismatch=lambda _: said(409),
+            again=lambda kept: kept,
+            runs=lambda fresh: -int(fresh),
+        ),
+        edit=_ucp,
+    ),
+    keyed("its witness lags", Ways(lags=0.1)),
     keyed("it is asked by PUT", Ways(), edit=first(method="PUT")),
     keyed(
         "it is asked with nothing but a query",

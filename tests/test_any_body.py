@@ -39,7 +39,8 @@ def any_body(
 
     def edit(written: dict[str, Any]) -> None:
         (endpoint,) = (entry for entry in whole["endpoint"] if entry["name"] == "translate")
-        written["endpoint"] = [endpoint | {"body_schema": str(SCHEMA)} | members]
+        merged = endpoint | {"body_schema": str(SCHEMA)} | members
+        written["endpoint"] = [{name: value for name, value in merged.items() if value is not None}]
         written["claims"] = {"classes": [family, "http"]}
         for rule in written["answer"]:
             del rule["schema"]
@@ -90,6 +91,16 @@ def held(balance: object, change: Change) -> Change:
     return altered
 
 
+def refused_to_others(code: int) -> Change:
+    """Answers whoever has not paid with ``code`` where an optional member is."""
+
+    def altered(asked: Asked, answer: Answer) -> None:
+        if answer.status == 402:
+            where(has("formal"), becomes(code))(asked, answer)
+
+    return altered
+
+
 FAULTS = {
     "another code for an empty list": (
         where(lambda b: b.get("glossary") == [], says(code="no_glossary")),
@@ -99,7 +110,7 @@ FAULTS = {
     "another code for a long text": (where(lambda b: len(b["text"]) > 50, says(code="too_long")), "too_long"),
     "it breaks at letters": (where(strange, becomes(500)), "500"),
     "a login for an optional member": (where(has("formal"), becomes(401)), '"formal"'),
-    "nobody may have an optional member": (where(has("formal"), becomes(403)), '"formal"'),
+    "nobody who is refused may have an optional member": (refused_to_others(403), '"formal"'),
     "another family for another language": (where(has("to"), says(family="decline")), '"to"'),
     "a fact goes missing": (where(has("formal"), hides("shortfall")), "without shortfall"),
     "a body in XML": (where(has("formal"), becomes(402, "<error/>", "application/xml")), "402"),
@@ -119,7 +130,7 @@ def test_a_refusal_that_changes_with_the_body_is_unmet(server: Server, name: str
 
 def test_the_finding_is_about_a_small_body(server: Server) -> None:
     """What breaks is shown without what does not matter."""
-    _, told = outcome(any_body(server, FAULTS["nobody may have an optional member"][0]))
+    _, told = outcome(any_body(server, FAULTS["a login for an optional member"][0]))
     assert told.endswith(('{"formal":false,"text":"0"}', '{"formal":false,"text":"hello"}'))
 
 
@@ -145,6 +156,7 @@ LEGAL: dict[str, Change] = {
     "some are too large": where(lambda b: len(b["text"]) > 50, becomes(413)),
     "it knows no such model": otherwise(404),
     "it dislikes some contents": otherwise(400),
+    "it forbids some contents, whoever has paid": otherwise(403),
 }
 
 
@@ -271,6 +283,7 @@ def test_a_body_that_opens_what_is_sold_is_a_violation(server: Server, family: s
     assert came is Outcome.VIOLATED, told
     assert '"formal"' in told
     assert "with what is sold" in told
+    assert "let the schema leave it out" in told
 
 
 def test_a_refusal_that_holds_what_is_sold_is_a_violation(server: Server) -> None:
@@ -335,3 +348,10 @@ def test_every_allowed_phrase_of_a_body_has_a_variant() -> None:
     assert shown.keys() <= LEGAL.keys()
     for family in FAMILIES:
         assert set(catalogue.load().requirements[f"{family}.any-body"].allowed) == set(shown.values())
+
+
+def test_what_is_forbidden_shows_nothing_where_nobody_has_paid(server: Server) -> None:
+    """Whether content is not allowed, or what is not paid for, is seen by one who has paid."""
+    came, told = outcome(any_body(server, otherwise(403), paid_identity=None))
+    assert came is Outcome.UNTESTABLE
+    assert "paid_identity" in told

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from conformance import effects, facts, schema
-from conformance.bodies import LABEL, OTHER, asked, fitting, unusable
+from conformance.bodies import LABEL, OTHER, PAID, asked, fitting, unusable
 from conformance.checks import Drawn
 from conformance.checks.envelope import refused, rules, stable
 from conformance.checks.leak import marked
@@ -68,6 +68,7 @@ def opens_nothing(evidence: Evidence) -> None:
                 received=f"{response.shown()}, with what is sold",
                 at=_at(body),
                 exchange=label,
+                reason="where such a body is meant to be free, let the schema leave it out (endpoint.body_schema)",
             )
     _reach(evidence, turned_away)
 
@@ -105,7 +106,7 @@ def _judge(evidence: Evidence, family: Family, label: str, named: list[str], cod
     at = _at(body)
     found = facts.matching(rules(evidence), response)
     expected = f"a refusal of family {family} with code {schema.shown(code)}, as for the endpoint's own body"
-    if not found and response.status in _OTHERWISE:
+    if not found and (response.status in _OTHERWISE or _forbidden_to_all(evidence, label)):
         return
     if not found:
         _doubt(evidence, response, body)
@@ -122,6 +123,16 @@ def _judge(evidence: Evidence, family: Family, label: str, named: list[str], cod
             at=at,
             exchange=label,
         )
+
+
+def _forbidden_to_all(evidence: Evidence, label: str) -> bool:
+    """Whether a body is answered 403 whoever has it, as where its content is not allowed; Untestable where nobody knows."""
+    if evidence.response(label).status != 403 or evidence.response(label).media_type() == "text/html":
+        return False
+    if f"{PAID}{label}" not in evidence.exchanges:
+        reason = "a body is forbidden (403), and it is not known whether it is to who has paid as well (paid_identity)"
+        raise Untestable(reason)
+    return evidence.response(f"{PAID}{label}").status == 403
 
 
 def _at(body: str) -> str:

@@ -7,7 +7,7 @@ from conformance import effects
 from conformance.checks import check
 from conformance.checks.debit import debits, fits, is_dear, shown
 from conformance.checks.effect import account, begun, each_flow, number, served, settled, stepped
-from conformance.effects import paid_for
+from conformance.effects import means, paid_for
 from conformance.evidence import Evidence
 from conformance.flows import at_once, traversed, turns, volleyed
 from conformance.outcome import Untestable, Violation
@@ -83,7 +83,13 @@ def test_parallel_takes_all(evidence: Evidence) -> None:
                 doubt = f"{told}, and of {lost} nobody knows whether they were served"
         if len(wrong) > 1:
             told, total_told, called, name = wrong[-1]
-            raise Violation(expected=f"{total_told} taken", received=told, at=f"probe {name!r}", exchange=called)
+            raise Violation(
+                expected=f"{total_told} taken",
+                received=told,
+                at=f"probe {name!r}",
+                exchange=called,
+                reason="where what is taken is finer than what is required, or depends on use, say it (flow.price)",
+            )
         if wrong or not bought:
             reason = (
                 "of the requests at the same time none was served" if not wrong else f"seen once only: {wrong[0][0]}"
@@ -116,15 +122,14 @@ def _rounds(evidence: Evidence, flow: Flow) -> Iterator[tuple[int, Decimal, Deci
             reason = "nothing says what a success costs at least: say it (flow.price)"
             raise Untestable(reason)
         stepped(evidence, flow, called)
-        held = number(evidence, label(flow, called, "credited"), *watched)
-        if not price.maximum <= held < price.minimum * many:
+        held, short = (number(evidence, label(flow, called, when), *watched) for when in ("credited", "refused"))
+        if not price.maximum <= means(held, short) or not held < price.minimum * many:
             reason = (
                 f'flow "{flow.name}" leaves {held:f}, and a call takes {shown(price)}: for a race there has to be enough '
                 f"for one call, and less than for {many} (limits.volley)"
             )
             raise Untestable(reason)
         asked += 1
-        short = number(evidence, label(flow, called, "refused"), *watched)
         pays = paid_for(held, price, short)
         if short < 0 and pays >= many:
             reason = f"who is refused has {short:f}: as far as that may be owed, {held:f} pays for all {many} (limits.volley)"

@@ -6,7 +6,7 @@ from itertools import groupby
 from conformance import facts
 from conformance.checks import check
 from conformance.checks.envelope import rules
-from conformance.checks.kept import SAME, control, difference, kept_by, moved, refused, sold, stored
+from conformance.checks.kept import SAME, control, difference, kept_by, moved, ran, refused, sold, stored
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.keyed import (
@@ -18,6 +18,7 @@ from conformance.keyed import (
     FIRST,
     LAST,
     MORE,
+    TURNED_AWAY,
     alone,
     copies,
     declined,
@@ -70,17 +71,17 @@ def test_replay_marked(evidence: Evidence) -> None:
 @check("idempotency.runs-once", twice, copies, once_more, alone)
 def test_runs_once(evidence: Evidence) -> None:
     own, first = control(evidence)
-    if not (ran := moved(evidence, FIRST)):
-        reason = "the witness could not be read" if ran is None else "the witness does not move when somebody is served"
+    if not (by := ran(evidence)):
+        reason = "the witness could not be read" if by is None else "the witness does not move when somebody is served"
         raise Untestable(reason)
     if EARLY in evidence.exchanges and (early := moved(evidence, EARLY)):
-        _steady(evidence, ran)
+        _steady(evidence, by)
         raise _ran(early, "a request that came again under its key, and is said to be under way", EARLY)
     if again := moved(evidence, AGAIN):
         if moved(evidence, AT_REST):
             reason = "the witness moves while nothing is asked"
             raise Untestable(reason)
-        _steady(evidence, ran)
+        _steady(evidence, by)
         raise _ran(again, "a request that came again under its key", AGAIN)
     if moved(evidence, AGAIN) is None:
         reason = "the witness could not be read"
@@ -88,11 +89,11 @@ def test_runs_once(evidence: Evidence) -> None:
     for labels in _rounds(evidence):
         times = moved(evidence, labels[0])
         # What counts down, such as a stock, is a witness too.
-        if times is not None and abs(times) > abs(ran):
-            _steady(evidence, ran)
+        if times is not None and abs(times) > abs(by):
+            _steady(evidence, by)
             raise _ran(times, f"{len(labels)} copies that came at the same time under one key", labels[0])
     if LAST in evidence.exchanges and (again := moved(evidence, LAST)):
-        _steady(evidence, ran)
+        _steady(evidence, by)
         # Others may move a witness, and not each time; an answer that is made anew is nobody else's.
         if not _anew(evidence, own, first) and not all(moved(evidence, label) for label in MORE):
             reason = (
@@ -109,10 +110,15 @@ def _anew(evidence: Evidence, own: Idempotency, first: Response) -> bool:
     return last.body != first.body or told[0] == told[2] != told[1]
 
 
-def _steady(evidence: Evidence, ran: int) -> None:
+def _steady(evidence: Evidence, by: int) -> None:
     """Raises Untestable where the witness moves otherwise by another request, or by what went before."""
-    if moved(evidence, AFTER) or moved(evidence, ALONE) != ran:
+    if moved(evidence, AFTER) or moved(evidence, ALONE) != by:
         reason = "the witness moves by more or less from one request to the next, or a moment later"
+        raise Untestable(reason)
+    if moved(evidence, TURNED_AWAY) == by and refused(evidence, evidence.response(TURNED_AWAY)):
+        reason = (
+            "the witness moves by as much for who is refused: it counts requests, not what they do (endpoint.witness)"
+        )
         raise Untestable(reason)
 
 

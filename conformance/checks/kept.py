@@ -3,12 +3,24 @@
 from conformance.checks.leak import holds, marked
 from conformance.evidence import Evidence
 from conformance.exchange import Response
-from conformance.keyed import AGAIN, FIRST
+from conformance.keyed import AGAIN, FIRST, LATER
 from conformance.keys import carries, refuses
 from conformance.outcome import Inapplicable, Untestable
 from conformance.profile import Idempotency
 
-__all__ = ["SAME", "comes_again", "control", "difference", "gave", "kept_by", "moved", "refused", "sold", "stored"]
+__all__ = [
+    "SAME",
+    "comes_again",
+    "control",
+    "difference",
+    "gave",
+    "kept_by",
+    "moved",
+    "ran",
+    "refused",
+    "sold",
+    "stored",
+]
 
 SAME = "idempotency.same-answer"
 _CONTENT = 16
@@ -104,13 +116,19 @@ def _told_apart(evidence: Evidence, own: Idempotency, first: Response, again: Re
         return True
     if own.replay_header and again.value(own.replay_header) not in {None, first.value(own.replay_header)}:
         return True
-    return moved(evidence, FIRST) == 1 and moved(evidence, AGAIN) == 0
+    return bool(ran(evidence)) and moved(evidence, AGAIN) == 0
 
 
 def moved(evidence: Evidence, label: str) -> int | None:
     """By how much the witness moved over a request; None where it was not read."""
     paid = evidence.exchange(label).paid
     return paid.witness[1] - paid.witness[0] if paid and paid.witness else None
+
+
+def ran(evidence: Evidence) -> int | None:
+    """By how much the witness moved over the first request, or a little after it; None where it was not read."""
+    late = (moved(evidence, label) for label in evidence.labels(LATER))
+    return moved(evidence, FIRST) or next(filter(None, late), moved(evidence, FIRST))
 
 
 def gave(evidence: Evidence, kept: Response, usual: Response, answer: Response) -> str:
