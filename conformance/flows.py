@@ -88,7 +88,6 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
     before = _refused(probe, flow, time_)
     if before is None:
         return True
-    _by_nobody(probe, flow, time_, "nobody, before")
     done, began, waited = True, time.monotonic(), 0.0
     with _carried_out(probe, flow, time_) as walked:
         if walked:
@@ -99,7 +98,7 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
                 # Of a price that may vary, one success shows little.
                 fixed = before.price is not None and before.price.minimum == before.price.maximum
                 done = before.settle("debited", held, times=1) and fixed
-            _by_nobody(probe, flow, time_, "nobody")
+            _by_nobody(probe, flow, time_)
     left = before.undone()
     again = label(flow, time_, "refused again")
     if left is not None and before.price and left >= before.price.minimum:
@@ -115,13 +114,13 @@ def _traverse(probe: Probe, flow: Flow, time_: int) -> bool:
     return done
 
 
-def _by_nobody(probe: Probe, flow: Flow, time_: int, when: str) -> None:
-    """Asks without any credential what is opened for the flow's identity, if that has one."""
+def _by_nobody(probe: Probe, flow: Flow, time_: int) -> None:
+    """Asks without any credential what was opened for the flow's identity, if that has one."""
     endpoint = probe.endpoint
     assert endpoint is not None  # noqa: S101 - a flow is told of an endpoint
     nobody = keys.as_nobody(probe.profile, endpoint)
     if request_to(probe.profile, endpoint, **nobody) != request_to(probe.profile, endpoint, identity=flow.identity):
-        probe.ask(label(flow, time_, when), **Changes(**{**fresh(probe, flow.identity), **nobody}))
+        probe.ask(label(flow, time_, "nobody"), **Changes(**{**fresh(probe, flow.identity), **nobody}))
 
 
 def _until(probe: Probe, flow: Flow, called: str, *, refused: bool) -> None:

@@ -513,7 +513,7 @@ LEGAL: tuple[Effect, ...] = (
     ),
     effect(
         "its account is paid for afterwards",
-        begins={"broke": -30},
+        begins={"broke": -30, "": -30},
         keeps=-33,
         above=-21,
         edit=tops_up(30),
