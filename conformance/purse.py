@@ -158,8 +158,9 @@ class Purse:
 
     def make(self, offer: x402.Offer, order: Order) -> Made:
         """The payment of ``order`` for ``offer``; raises Unpayable."""
-        now = int(time.time())
         payer = order.payer or self._mint()
+        # The first payer of a process is a while in coming: what signs is imported then.
+        now = int(time.time())
         good = self._good(offer, order, payer, now)
         if order.identifier:
             good = replace(good, document=identified(good.document, json.loads(order.identifier)))

@@ -30,6 +30,7 @@ FAULTS = {
     "file+looks-first+believes": {"replica-race", "replica-race-unaided"},
     "file+evicts": {"replay-after-expiry-unaided"},
     "file+evicts+believes": {*EXPIRY, ORDER},
+    "file+evicts+believes+busy": {*EXPIRY},
     "file+believes+owes+forever": {ORDER},
     # x402 is not the first: see the rustchain bounty in the catalogue.
     "lifetime": {"replay-after-expiry-unaided"},
@@ -60,6 +61,7 @@ ASKED = {
     "memory+believes": (*RESTART, *REPLICA, ORDER),
     "file+evicts": EXPIRY,
     "file+evicts+believes": EVERY,
+    "file+evicts+believes+busy": EXPIRY,
     "file+believes+owes+forever": (*RESTART, ORDER),
     "lifetime": EXPIRY,
     "file": EVERY,

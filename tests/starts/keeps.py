@@ -1,5 +1,6 @@
 """``keeps.py HABIT PORT FOLDER``: the sandbox as a server that keeps used payments somewhere, with a habit about it."""
 
+import asyncio
 import base64
 import json
 import os
@@ -25,6 +26,8 @@ _STARTING = 1.0
 """Seconds for which ``starting`` has nothing to sell."""
 _LONG = 30
 """Seconds for which a payment has to hold that ``long`` takes."""
+_SOON, _BUSY = 9, 3.0
+"""Seconds: a payment that holds for less than the first, ``busy`` keeps waiting for the second; then it is over."""
 _DEAD = (str(Reason.USED), Reason.BEFORE.format(scheme="exact"))
 _BELIEVES = "/believes/"
 
@@ -159,6 +162,8 @@ def served(habits: set[str], port: int, folder: Path, facilitator: str) -> Calla
         if scope["path"] != "/health" and "starting" in habits and time.monotonic() - began < _STARTING:
             await told(send, 503)
             return
+        if "busy" in habits and 0 < left < _SOON:
+            await asyncio.sleep(_BUSY)
         if owed and signed and signed["nonce"].lower() in owed.before:
             claims.release(_claim(signed))
         if signed and left <= 0 and "evicts" in habits:
