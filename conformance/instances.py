@@ -171,7 +171,14 @@ def begun(
     assert how is not None  # noqa: S101 - a row that needs a restart is not asked without
     bare = probe.profile.at(probe.purse.means.base_url)
     process = target.start(
-        bare, how, environ=os.environ, facilitator=own.url, scratch=folder, port=port, unready=unready
+        bare,
+        how,
+        environ=os.environ,
+        facilitator=own.url,
+        scratch=folder,
+        port=port,
+        unready=unready,
+        broken_off=probe.broken_off,
     )
     try:
         profile = bare.at(process.base_url)

@@ -13,7 +13,7 @@ from conformance.asking import request_to
 from conformance.attempts import GOOD, label, versions
 from conformance.course import HOLDS, OVER, counters, performed, sold_once, stocked
 from conformance.exchange import Exchange, Failure, Request
-from conformance.instances import Instance, begun, scratch
+from conformance.instances import Instance, begun, scratch, started_anew
 from conformance.probe import Probe
 from conformance.profile import Endpoint, ProfileError
 from conformance.protocols import x402
@@ -21,8 +21,10 @@ from conformance.purse import Made, Order, Unpayable
 
 __all__ = [
     "AGAIN",
+    "APART",
     "AT_ONCE",
     "BEGUN",
+    "CLASS",
     "CONTROL",
     "EXPIRY",
     "INSTANCES",
@@ -41,6 +43,8 @@ __all__ = [
     "unaided",
 ]
 
+CLASS = "x402/durable"
+"""The class that asks instances of its own."""
 INSTANCES, TARGET = "instances", "target"
 """Of whom something was asked."""
 RESTART, REPLICA, EXPIRY = "restart", "replica", "expiry"
@@ -345,3 +349,7 @@ def _until(end: float, ask: Callable[[], Exchange]) -> None:
 def _troubled(exchange: Exchange) -> bool:
     unpayable = exchange.failure is not None and exchange.failure.kind == "unpayable"
     return not unpayable and (exchange.response is None or exchange.response.status >= 500)
+
+
+APART = (started_anew, remembered)
+"""Gathers that ask instances of their own, and leave the target alone."""

@@ -1,5 +1,6 @@
 """The hand that asks: builds requests as the profile describes them and keeps each answer under its label."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -60,6 +61,8 @@ class Probe:
     """Of further instances of the target that run until the end, by name."""
     until_end: ExitStack = field(default_factory=ExitStack)
     """What is closed when the run ends."""
+    broken_off: threading.Event = field(default_factory=threading.Event)
+    """Whether the run has ended: nothing is started any more then."""
     _gathered: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def at(self, endpoint: Endpoint) -> "Probe":

@@ -1,8 +1,10 @@
 """One run: which rows an edition scores at a profile's endpoints, and what each of them comes to."""
 
 import math
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +12,13 @@ from typing import Any
 import hypothesis
 from hypothesis import HealthCheck, Phase
 
-from conformance import catalogue, checks, keys
+from conformance import catalogue, checks, keys, memory
 from conformance.catalogue import Edition, Level, Requirement
 from conformance.checks import Check, Drawn
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.outcome import Finding, Inapplicable, Outcome, Unanswered, Untestable, Violation
-from conformance.probe import Probe
+from conformance.probe import Gather, Probe
 from conformance.profile import Endpoint, Environment, FacilitatorMode, Family, Profile
 from conformance.purse import Purse
 from conformance.wire import Wire
@@ -253,31 +255,74 @@ class Run:
     _probes: dict[str, Probe] = field(default_factory=dict)
     _checks: dict[str, Check] = field(default_factory=dict)
     _until_end: ExitStack = field(default_factory=ExitStack)
+    _broken_off: threading.Event = field(default_factory=threading.Event)
+    _apart: Future[None] | None = None
+    """What is asked of instances while the target itself is asked; None before, and where nothing is."""
 
     def __post_init__(self) -> None:
         self._checks = {check.requirement: check for found in checks.load().values() for check in found}
 
     def close(self) -> None:
         """Ends what was begun for the sake of rows, and every connection."""
-        self._until_end.close()
-        self.wire.close()
-        self.purse.close()
+        self._broken_off.set()
+        try:
+            if self._apart:
+                wait([self._apart])
+        finally:
+            self._until_end.close()
+            self.wire.close()
+            self.purse.close()
 
-    def judge(self, row: Row) -> Result:
-        """Asks what the row needs and decides it."""
-        started = time.monotonic()
+    def begin(self, rows: Iterable[Row]) -> None:
+        """Begins what ``rows`` need that leaves the target alone; it goes on while others are judged.
+
+        What such a check asks the target first, it asks now.
+        """
+        apart = []
+        for row in rows:
+            gathers, probe = self._checks[row.requirement.id].gathers, self._probe(row)
+            own = [gather for gather in gathers if gather in memory.APART]
+            if own and not left_out(row, self.profile):
+                for gather in gathers:
+                    if gather not in own:
+                        probe.gather(gather)
+                apart += [(probe, gather) for gather in own]
+        if apart:
+            pool = ThreadPoolExecutor(1)
+            self._apart = pool.submit(self._gather_apart, apart)
+            pool.shutdown(wait=False)
+
+    def _gather_apart(self, gathers: Iterable[tuple[Probe, Gather]]) -> None:
+        try:
+            for probe, gather in gathers:
+                if not self._broken_off.is_set():
+                    probe.gather(gather)
+        finally:
+            # Who does not wait for us has closed before us.
+            if self._broken_off.is_set():
+                self._until_end.close()
+
+    def _probe(self, row: Row) -> Probe:
+        """Of an endpoint, or of the whole target for one class: another class asks it at the same time."""
         endpoint = next((e for e in self.profile.endpoints if e.name == row.endpoint), None)
-        probe = self._probes.setdefault(
-            row.endpoint,
+        return self._probes.setdefault(
+            row.endpoint or f"* {row.requirement.cls}",
             Probe(
                 profile=self.profile,
                 wire=self.wire,
                 purse=self.purse,
                 endpoint=endpoint,
                 until_end=self._until_end,
+                broken_off=self._broken_off,
             ),
         )
-        check = self._checks[row.requirement.id]
+
+    def judge(self, row: Row) -> Result:
+        """Asks what the row needs and decides it."""
+        started = time.monotonic()
+        check, probe = self._checks[row.requirement.id], self._probe(row)
+        if self._apart and row.requirement.cls == memory.CLASS and not row.endpoint:
+            self._apart.result()
         shown: list[Evidence] = []
         outcome: Outcome
         finding: Finding | None

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +28,7 @@ from conformance.budget import own_payer
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome
 from conformance.profile import Environment, FacilitatorMode, Profile, ProfileError
+from conformance.protocols.x402 import signing
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
 from conformance.report import document, terminal
@@ -109,6 +111,8 @@ class Session:
         self._means = Means()
         self._run: run.Run | None = None
         self._down = ""
+        self._ahead: tuple[Row, ...] = ()
+        """Rows that are judged in this process, until the first is."""
         self._sanity: dict[str, Exchange] = {}
         self._judged: dict[str, Result] = {}
         """By node id, until its report is told."""
@@ -133,11 +137,14 @@ class Session:
         try:
             own_payer(self._profile)
             where = self._begin_facilitator()
-            if how := self._profile.target.start:
-                self._folder = tempfile.mkdtemp(prefix="conformance-scratch-")
-                self._process = target.start(
-                    self._profile, how, environ=os.environ, facilitator=where, scratch=self._folder
-                )
+            with ThreadPoolExecutor(1) as pool:
+                if self._facilitator:
+                    pool.submit(signing.prepare)
+                if how := self._profile.target.start:
+                    self._folder = tempfile.mkdtemp(prefix="conformance-scratch-")
+                    self._process = target.start(
+                        self._profile, how, environ=os.environ, facilitator=where, scratch=self._folder
+                    )
         except ProfileError as error:
             raise pytest.UsageError(str(error)) from error
         self._means = Means(
@@ -254,6 +261,11 @@ class Session:
         node.rows, node.judge = rows, self._judge
         return node
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Notes what is going to be judged; a worker of pytest-xdist is told row by row."""
+        if self._worker is None:
+            self._ahead = tuple(item.row for item in session.items if isinstance(item, collect.CheckItem))
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Stops the run in a worker that reads another profile than the controller, whose report it would fill."""
@@ -269,6 +281,9 @@ class Session:
             raise RuntimeError(msg)
         if self._down:
             self._run.wire.give_up(self._down)
+        elif self._ahead:
+            ahead, self._ahead = self._ahead, ()
+            self._run.begin(ahead)
         return self._run.judge(row)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -86,11 +86,13 @@ def start(
     scratch: str = "",
     port: int = 0,
     unready: float | None = None,
+    broken_off: threading.Event | None = None,
 ) -> Process:
     """Starts the target of ``profile``, whose facilitator is at ``facilitator``, and waits until it is ready.
 
     ``scratch`` is a folder for what it remembers, ``port`` the one that it is given; 0 is any free one. A target that
-    answers for ``unready`` seconds that it is not ready will do, where that is given. Raises ProfileError for a command
+    answers for ``unready`` seconds that it is not ready will do, where that is given. Nothing is waited for once
+    ``broken_off`` is set. Raises ProfileError for a command
     that cannot be run, for an address at which somebody answers already, and, with the end of its log, when the target
     does not become ready within 30 s.
     """
@@ -121,7 +123,7 @@ def start(
         os.close(handle)
     process = Process(base_url=base_url, command=shlex.join(command), log=log, _child=child, _unheed=unheed)
     try:
-        told = _told(profile, process, why) if (why := _not_ready(ready, child, unready)) else ""
+        told = _told(profile, process, why) if (why := _not_ready(ready, child, unready, broken_off)) else ""
     except BaseException:
         process.stop()
         raise
@@ -168,13 +170,17 @@ def _taken(url: str) -> bool:
             return True
 
 
-def _not_ready(url: str, child: subprocess.Popen[bytes], unready: float | None) -> str:
+def _not_ready(
+    url: str, child: subprocess.Popen[bytes], unready: float | None, broken_off: threading.Event | None
+) -> str:
     until = time.monotonic() + _READY_WITHIN
     answers = None
     with httpx.Client(trust_env=False, timeout=2.0) as client:
         while time.monotonic() < until:
             if child.poll() is not None:
                 return f"it ended with status {child.returncode} before it was ready"
+            if broken_off and broken_off.is_set():
+                return "the run was broken off before it was ready"
             with suppress(httpx.HTTPError), client.stream("GET", url) as answer:
                 # Whoever answers after it has ended is somebody else.
                 if answer.status_code < 500 and child.poll() is None:

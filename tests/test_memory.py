@@ -164,6 +164,17 @@ def test_a_server_that_remembers_turns_red_nothing(habit: str, ran: Callable[[st
         assert at["v2 replica unaided: good@main"] < at["v2 restart: good@main"]
 
 
+def test_instances_are_asked_while_the_target_is(tmp_path: Path) -> None:
+    """What asks instances of its own waits for no other check, whichever comes first."""
+    text = _text("file").replace('["x402/durable"]', '["x402/settlement", "x402/durable"]')
+    only = [*_only(("replay-after-restart",)), "--conformance-only=x402.settlement.answers-in-time"]
+    ran = nested(tmp_path, *only, text=text)
+    asked = ran.report["exchanges"].items()
+    first = min(had["at"] for key, had in asked if key.startswith("*/instances, "))
+    last = max(had["at"] + had["took"] for key, had in asked if key.startswith("weather/"))
+    assert first < last
+
+
 def test_no_instance_outlives_who_interrupts_twice_while_it_starts(tmp_path: Path) -> None:
     """The second Ctrl-C does not break off that what is starting is ended."""
     begun = tmp_path / "begun"
@@ -182,7 +193,9 @@ def test_no_instance_outlives_who_interrupts_twice_while_it_starts(tmp_path: Pat
         time.sleep(0.2)
     out, _ = run.communicate(timeout=20)
     pids = begun.read_text("utf-8").split()
-    assert (run.returncode, len(pids)) == (2, 3), out
+    # The second one may meet pytest while it tells of the first.
+    assert run.returncode in {2, -signal.SIGINT}, out
+    assert len(pids) == 3
     assert not [pid for pid in pids if runs(int(pid))]
 
 

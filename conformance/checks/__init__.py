@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hypothesis.strategies import SearchStrategy
 
+from conformance import memory
 from conformance.evidence import Evidence
 from conformance.probe import Gather, Probe
 
@@ -74,5 +75,10 @@ def load() -> Mapping[Path, tuple[Check, ...]]:
             module = import_module(f"{__name__}.{path.stem}")
             if own := tuple(value for value in vars(module).values() if isinstance(value, Check)):
                 found[path] = own
-    # What a target may take amiss comes last: it may shut us out afterwards.
-    return dict(sorted(found.items(), key=lambda item: any(check.drawn for check in item[1])))
+    return dict(sorted(found.items(), key=lambda item: _turn(item[1])))
+
+
+def _turn(own: Sequence[Check]) -> tuple[bool, bool]:
+    """What a target may take amiss comes last: it may shut us out afterwards. So does what is under way meanwhile."""
+    apart = memory.CLASS.replace("/", ".")
+    return any(check.drawn for check in own), any(check.requirement.startswith(apart) for check in own)

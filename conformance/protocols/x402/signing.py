@@ -22,6 +22,7 @@ __all__ = [
     "is_address",
     "oddities",
     "permit_transfer",
+    "prepare",
     "read",
     "recover",
     "sign",
@@ -285,6 +286,13 @@ def checksummed(address: str) -> str:
 
 def _signable(typed: Typed) -> Any:
     return _ethereum("eth_account.messages").encode_typed_data(full_message=typed.document())
+
+
+def prepare() -> None:
+    """Imports what signs and recovers, which takes a second or more; otherwise the first payment does."""
+    for name in ("eth_account.messages", "eth_keys.exceptions", "eth_utils.address"):
+        _ethereum(name)
+    _ethereum("eth_account")
 
 
 @cache
