@@ -247,7 +247,7 @@ def _at_once(probe: Probe, doing: _Doing, made: Made) -> Iterator[Exchange]:
     carried = Changes(**doing.changes)
     carried["headers"] = {x402.PAYMENT[made.note.version]: made.value}
     request = request_to(probe.profile, probe.endpoint, **carried)
-    with probe.purse.alone():
+    with probe.purse.among_others():
         answered = probe.wire.send_at_once([request] * doing.copies, account=doing.place.endpoint.name)
     notes = [probe.purse.followed_on(made)] + [made.note] * (doing.copies - 1)
     return (replace(exchange, paid=note) for exchange, note in zip(answered, notes, strict=True))

@@ -104,7 +104,7 @@ class Probe:
         if self._standing.open:
             self.kept[label] = Exchange(request=request, failure=Failure(kind="unpayable", detail=self._standing.open))
             return self.kept[label]
-        with self.purse.alone():
+        with self.purse.among_others():
             send = self.wire.send_raw if raw else self.wire.send
             exchange = send(request, account=account, back_off=not means_429(self.profile, self.endpoint))
         self.kept[label] = exchange
@@ -136,7 +136,7 @@ class Probe:
         self.made[label] = made
         self.purse.instruct(made, order, self.wire.timeout)
         carried = carry(made.value) if carry else Changes(headers={x402.PAYMENT[order.version]: made.value})
-        with self.purse.alone():
+        with self.purse.alone() if watched else self.purse.among_others():
             before = self.witnessed() if watched else None
             exchange = self.ask(label, raw=raw, **_both(changes, carried))
             after = self.witnessed() if watched else None
@@ -217,7 +217,7 @@ class Probe:
             for payment in made.values()
         ]
         account = self.endpoint.name if self.endpoint else ""
-        with self.purse.alone():
+        with self.purse.among_others():
             answered = self.wire.send_together(requests, account=account)
         for (label, payment), exchange in zip(made.items(), answered, strict=True):
             self.kept[label] = replace(exchange, paid=self.purse.followed(payment))
@@ -231,7 +231,7 @@ class Probe:
         ``pay``.
         """
         carried = Changes(headers={x402.PAYMENT[made.note.version]: made.value})
-        with self.purse.alone():
+        with self.purse.alone() if watched else self.purse.among_others():
             before = self.witnessed() if watched else None
             exchange = self.ask(label, raw=raw, **_both(changes, carried))
             after = self.witnessed() if watched else None

@@ -269,12 +269,23 @@ class Purse:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """No other process of this run asks the target meanwhile."""
+        with self._held(fcntl.LOCK_EX):
+            yield
+
+    @contextmanager
+    def among_others(self) -> Iterator[None]:
+        """Other processes of this run may ask the target meanwhile, but none is alone with it."""
+        with self._held(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def _held(self, how: int) -> Iterator[None]:
         if not self.means.lock or self._alone:
             yield
             return
         with Path(self.means.lock).open("a") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            self._alone = True
+            fcntl.flock(held, how)
+            self._alone = how == fcntl.LOCK_EX
             try:
                 yield
             finally:
