@@ -62,7 +62,7 @@ AT_FIRST = "as usual, at first"
 VARIANT = "variant: "
 
 _LOOKED_AT = 3
-"""How many that show what is sold are looked at more closely, of one batch."""
+"""How many of a group that show what is sold are looked at more closely."""
 _HANGS = 2
 """Requests in a row that are not answered in time, after which no more of a batch is asked."""
 SOUND = 5
@@ -147,9 +147,10 @@ class Ways:
             moved = _noted(probe, after(self.batch), before)
         if moved:
             _watch_each(probe, ways, plain)
-        shown = [key for key in ways if key in probe.kept and _shows(probe, key)]
-        for key in shown[:_LOOKED_AT]:
-            _look_at(probe, key, key, plain)
+        for group in self.groups:
+            shown = [k for k in ways if WAYS[k].group is group and k in probe.kept and _shows(probe, k)]
+            for key in shown[:_LOOKED_AT]:
+                _look_at(probe, key, key, plain)
 
 
 BATCHES: tuple[Ways, ...] = (

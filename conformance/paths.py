@@ -119,7 +119,6 @@ MALFORMED: Mapping[str, Respelt] = {
     **{f"{written} at the end": _ended(written) for written in ("%", "%z", "%zz", "%c0", "%ff", "%u0020")},
     "% at the start": pathed(lambda head, last: f"{head}/%{last}"),
     "%c0 within": pathed(lambda head, last: f"{head}/{last[:1]}%c0{last[1:]}"),
-    "% in a folder, and out": pathed(lambda head, last: f"{head}/%/../{last}"),
 }
 _CONTROLS = {
     "a line feed": "%0a",

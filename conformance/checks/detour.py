@@ -148,7 +148,7 @@ def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
         elif where := shown(evidence, label):
             if why := _doubt(evidence, label):
                 open_.append(Untestable(why))
-            elif f"{label}{AGAIN}" in evidence.exchanges:
+            else:
                 raise _opened(evidence, label, f"{evidence.response(label).shown()} with what is sold, in {where}")
         if batch and (times := _ran(evidence, label)):
             told = "no answer" if exchange.response is None else exchange.response.shown()
@@ -169,10 +169,10 @@ def _opened(evidence: Evidence, label: str, received: str) -> Violation:
 
 
 def _doubt(evidence: Evidence, label: str) -> str:
-    """Why an answer that shows what is sold is no way round all the same; empty when it is one, or was not looked at."""
-    if f"{label}{AGAIN}" not in evidence.exchanges:
-        return ""
+    """Why an answer that shows what is sold is no way round all the same; empty when it is one."""
     told = f"{label} is answered {evidence.response(label).shown()} with what is sold"
+    if f"{label}{AGAIN}" not in evidence.exchanges:
+        return f"{told}, as others are that are no way round"
     if not shown(evidence, f"{label}{AGAIN}"):
         return f"{told}, and not a second time"
     usual = evidence.exchange(f"{label}{PLAIN}").response
