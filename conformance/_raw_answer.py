@@ -9,13 +9,14 @@ import h11
 
 __all__ = ["RawAnswer", "RawFailure", "Reader"]
 
+_SWITCHING = 101
 _Cut = Literal["", "timeout", "closed", "tls", "protocol", "body-limit"]
 _Failure = Literal["refused", "timeout", "closed", "tls", "protocol", "header-limit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawAnswer:
-    """One final answer (1xx are skipped), as it came.
+    """One final answer (1xx but 101 are skipped), as it came; what follows a 101 is in `after`.
 
     `version` is spelled like "HTTP/1.1"; header names keep their case and order, and text is latin-1. `body` is the
     framed content without chunking; `after` holds bytes beyond the framed message, at most as many as the body may
@@ -57,7 +58,7 @@ class Reader:
     lingers: bool
     max_body: int
     max_header: int
-    head: h11.Response | None = None
+    head: h11.Response | h11.InformationalResponse | None = None
     unanswered: int = 0
     body: bytearray = field(default_factory=bytearray)
     after: bytearray = field(default_factory=bytearray)
@@ -72,7 +73,8 @@ class Reader:
         machine = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header)
         # h11 must believe that it asked; what it would have sent is dropped, the bytes of the caller go out instead.
         framing = method if method in {"HEAD", "CONNECT"} else "GET"
-        machine.send(h11.Request(method=framing, target="/", headers=[("Host", "x")]))
+        # To have proposed an upgrade costs nothing, and lets h11 take a 101.
+        machine.send(h11.Request(method=framing, target="/", headers=[("Host", "x"), ("Upgrade", "x")]))
         machine.send(h11.EndOfMessage())
         return cls(machine=machine, lingers=method == "HEAD", max_body=max_body, max_header=max_header)
 
@@ -115,6 +117,10 @@ class Reader:
                     self.cut, self.finished, self.lingers = "body-limit", now, False
             elif event is h11.NEED_DATA:
                 return
+            elif isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING:
+                # Whatever is spoken from here on, its bytes are kept.
+                self.head, self.finished, self.lingers = event, now, True
+                self.after += self.machine.trailing_data[0][: self.max_body]
             elif not isinstance(event, h11.InformationalResponse):
                 # The end of the message, or the end of HTTP after a CONNECT that was granted.
                 self.finished = now

@@ -40,6 +40,8 @@ class Request:
     url: str = field(repr=False)
     headers: Fields = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+    line: str = field(default="", repr=False)
+    """The request line as it goes out, where it is not that of ``method`` and ``url``: only bytes on a socket show it."""
 
     def curl(self) -> str:
         """A shell line that sends it again; secrets come from the environment."""
@@ -76,10 +78,16 @@ class Request:
         fields = list(self.headers)
         if "host" not in given:
             fields.insert(0, ("Host", parts.netloc))
-        if self.body and "content-length" not in given:
+        if self.body and not given & {"content-length", "transfer-encoding"}:
             fields.append(("Content-Length", str(len(self.body))))
-        fields.append(("Connection", "close"))
-        lines = [f"{self.method} /{path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
+        if "connection" not in given or not self.line:
+            fields.append(("Connection", "close"))
+        lines = [
+            self.line or f"{self.method} /{path} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in fields),
+            "",
+            "",
+        ]
         return "\r\n".join(lines).encode("latin-1") + self.body
 
 
@@ -163,7 +171,7 @@ class Exchange:
 
     def again(self) -> str:
         """A shell line that shows it again: curl, or bytes on a socket for what curl would not show."""
-        if not (self.response and self.response.after):
+        if not self.request.line and not (self.response and self.response.after):
             return self.request.curl()
         parts = urlsplit(self.request.url)
         sent = _printed(self.request.message())
@@ -179,6 +187,7 @@ class Exchange:
                 "url": self.request.url,
                 "headers": [list(pair) for pair in self.request.headers],
                 "body": _packed(self.request.body),
+                **({"line": self.request.line} if self.request.line else {}),
             },
             "at": round(self.at, 4),
             "took": round(self.took, 4),
@@ -211,6 +220,7 @@ class Exchange:
                 url=asked["url"],
                 headers=_fields(asked["headers"]),
                 body=_unpacked(asked["body"]),
+                line=asked.get("line", ""),
             ),
             response=answered
             and Response(

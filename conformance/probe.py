@@ -99,7 +99,10 @@ class Probe:
 
     def ask(self, label: str, *, raw: bool = False, **changes: Unpack[Changes]) -> Exchange:
         """Sends the endpoint's request, with ``changes`` as for ``request_to``, and keeps it as ``label``."""
-        request = request_to(self.profile, self.endpoint, **changes)
+        return self.send(label, request_to(self.profile, self.endpoint, **changes), raw=raw)
+
+    def send(self, label: str, request: Request, *, raw: bool = False) -> Exchange:
+        """Sends ``request`` as it stands, ``raw`` as in ``ask``, and keeps it as ``label``."""
         account = self.endpoint.name if self.endpoint else ""
         if self._standing.open:
             self.kept[label] = Exchange(request=request, failure=Failure(kind="unpayable", detail=self._standing.open))

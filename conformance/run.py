@@ -143,7 +143,7 @@ def concerned(cls: str, endpoint: Endpoint, profile: Profile) -> bool:
     if cls in CLASS_OF_FAMILY:
         return any(answer.family == cls for answer in own)
     # What a browser makes of a 402; a refusal declared as 403, 429, 401 or 200 is none of its business.
-    return endpoint.protocol is not None or any(cls == "http" or 402 in answer.status for answer in own)
+    return endpoint.protocol is not None or any(cls in {"http", "requests"} or 402 in answer.status for answer in own)
 
 
 def _places(requirement: Requirement, profile: Profile) -> Iterator[str]:

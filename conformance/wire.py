@@ -83,6 +83,8 @@ class Wire:
 
         The method, target and fields go out exactly as given: for what an HTTP client refuses to send, or to see.
         """
+        # A server that takes one connection at a time would wait for the one that is kept.
+        self._reader.close()
         return self._asked_within_bounds(request, self._once_raw, account=account, back_off=back_off)
 
     def send_together(self, requests: Sequence[Request], *, account: str = "") -> tuple[Exchange, ...]:
@@ -214,6 +216,7 @@ class Wire:
                 url=self._text(asked.url),
                 headers=self._fields(asked.headers),
                 body=self._content(asked.body),
+                line=self._text(asked.line) if asked.line else "",
             ),
             response=answered
             and Response(

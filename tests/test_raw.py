@@ -369,7 +369,6 @@ def test_a_reset_is_a_failure() -> None:
     [
         b"220 mail.example ESMTP\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nhi",
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
     ],
 )
 def test_what_is_not_http_is_a_failure(garbage: bytes) -> None:
@@ -377,6 +376,12 @@ def test_what_is_not_http_is_a_failure(garbage: bytes) -> None:
     got = failure(asked(waiting(garbage)))
     assert got.kind == "protocol"
     assert got.detail.startswith("The answer is not HTTP/1.1: ")
+
+
+def test_what_follows_an_upgrade_is_kept_as_bytes() -> None:
+    """A 101 is an answer, and whatever is spoken from there on stands behind it."""
+    got = answer(asked(waiting(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n\0\1sunny")))
+    assert (got.status, got.body, got.after) == (101, b"", b"\0\1sunny")
 
 
 def test_broken_chunks_keep_what_was_read() -> None:

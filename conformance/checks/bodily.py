@@ -7,9 +7,9 @@ from conformance import effects, facts, schema
 from conformance.bodies import LABEL, OTHER, PAID, asked, fitting, unusable
 from conformance.checks import Drawn
 from conformance.checks.envelope import refused, rules, stable
-from conformance.checks.leak import marked
 from conformance.evidence import Evidence
 from conformance.exchange import Response
+from conformance.marks import marked
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Family, MarkerKind
 

@@ -4,11 +4,11 @@ from conformance import facts
 from conformance.checks import check
 from conformance.checks.envelope import rules
 from conformance.checks.kept import comes_again, control, gave, moved, ran, refused
-from conformance.checks.leak import holds
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.keyed import AGAIN, by_others, freed, twice
 from conformance.keys import NOBODY, callers
+from conformance.marks import holds
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Family
 

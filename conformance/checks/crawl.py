@@ -6,10 +6,10 @@ from typing import Any
 
 from conformance import documents, schema
 from conformance.checks import check
-from conformance.checks.leak import marked
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import as_search_engine, crawled, free_paths, mapped, whole_pages
+from conformance.marks import marked
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.page import Page
 from conformance.profile import Marker

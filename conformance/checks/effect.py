@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from conformance import effects
-from conformance.checks.leak import marked
 from conformance.effects import Unwatched
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facts import Record
 from conformance.flows import fulfilled
+from conformance.marks import marked
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Flow, Observe
 from conformance.walks import label

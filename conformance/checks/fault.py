@@ -2,12 +2,12 @@
 
 from conformance.attempts import GOOD, Attempts, faults, good, label
 from conformance.checks import check
-from conformance.checks.leak import strings
 from conformance.checks.opening import PLAIN_NO, controls, doubt, met, opened, paid_for, served
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facilitator import SECRETS, SIDECHANNEL
 from conformance.gather import unpaid
+from conformance.marks import strings
 from conformance.occasions import hanging
 from conformance.outcome import Untestable, Violation
 from conformance.protocols import x402

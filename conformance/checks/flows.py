@@ -6,11 +6,11 @@ from decimal import Decimal
 from conformance import effects, schema
 from conformance.checks import check
 from conformance.checks.effect import account, begun, each_flow, last, number, served, stepped, unanswered
-from conformance.checks.leak import marked
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.facts import Record
 from conformance.flows import fulfilled, traversed
+from conformance.marks import marked
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Flow, Price, Step
 from conformance.walks import label

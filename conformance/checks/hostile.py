@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 from conformance.attempts import OWN_FIELD, broken, hostiles, label, sound
 from conformance.checks import check
-from conformance.checks.leak import TRACES, strings
+from conformance.checks.leak import TRACES
 from conformance.checks.opening import attempts, opened, paid_for, refuses, served, versions
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.gather import unpaid
+from conformance.marks import strings
 from conformance.occasions import forged_elsewhere, pairs
 from conformance.outcome import Inapplicable, Violation
 from conformance.protocols import x402

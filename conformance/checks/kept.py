@@ -1,10 +1,10 @@
 """What is kept under an idempotency key: the words in which checks of it are written. No check stands here."""
 
-from conformance.checks.leak import holds, marked
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.keyed import AGAIN, FIRST, LATER
 from conformance.keys import carries, refuses
+from conformance.marks import holds, marked
 from conformance.outcome import Inapplicable, Untestable
 from conformance.profile import Idempotency
 

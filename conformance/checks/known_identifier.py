@@ -4,12 +4,12 @@ from conformance import identifiers as ids
 from conformance.attempts import GOOD, kept_of, label
 from conformance.checks import check
 from conformance.checks.identified import UNCONSUMED, as_first, attempts, control, transactions
-from conformance.checks.leak import marked
 from conformance.checks.opening import charges_nothing, doubt, paid_for, served
 from conformance.checks.witness import moved, still
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import unpaid
+from conformance.marks import marked
 from conformance.occasions import watched
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.protocols.x402.identifier import IDENTIFIER

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from conformance.attempts import GOOD, UNSIGNED, faults, kept_of, label
-from conformance.checks.leak import holds, marked
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.gather import spoken
+from conformance.marks import holds, marked
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.paid import FacilitatorCall, Paid
 from conformance.profile import FacilitatorMode, Marker

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from conformance.attempts import GOOD, label
 from conformance.checks import Drawn, check
-from conformance.checks.leak import marked
 from conformance.checks.opening import charges_nothing, doubt, good_payment, gratis, is_gratis, paid_for, served
 from conformance.checks.reuse import may_return
 from conformance.course import Step, counters, performed, sold_at, sold_once, steps, unpaid_at
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import spoken
+from conformance.marks import marked
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.paid import NOTHING, FacilitatorCall
 from conformance.profile import Endpoint

@@ -5,11 +5,11 @@ Each is asked twice: by a facilitator that refuses what it has settled, and by o
 
 from conformance.attempts import GOOD, label
 from conformance.checks import check
-from conformance.checks.leak import marked
 from conformance.checks.opening import controls, doubt, good_payment, served
 from conformance.checks.reuse import bought_twice, buys_nothing, is_charged, opens_once
 from conformance.evidence import Evidence
 from conformance.gather import unpaid
+from conformance.marks import marked
 from conformance.outcome import Inapplicable, Untestable
 from conformance.replays import (
     AIDED,

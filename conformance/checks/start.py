@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from conformance.checks import check
-from conformance.checks.leak import marked
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.instances import CHANGED, HEALTHY, STARTS, paid_at, started_anew, unpaid_at
+from conformance.marks import marked
 from conformance.outcome import Unanswered, Untestable, Violation
 from conformance.profile import Endpoint
 

@@ -1,0 +1,256 @@
+"""What a request in another writing opened: the words in which checks of class ``requests`` are written. No check stands here."""
+
+import re
+from urllib.parse import unquote
+
+from conformance import effects, facts
+from conformance.around import (
+    AGAIN,
+    ELSEWHERE,
+    FREE,
+    NOWHERE,
+    PLAIN,
+    VARIANT,
+    WATCHED,
+    after,
+    asked_of,
+    buys_nothing,
+    refuses,
+)
+from conformance.asking import request_to
+from conformance.checks.envelope import rules
+from conformance.evidence import Evidence
+from conformance.exchange import Exchange, Response
+from conformance.marks import holds, marked
+from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
+from conformance.profile import Family, Marker, MarkerKind
+from conformance.spelling import spelled
+from conformance.ways import JOIN, PARTS, WAYS, Group, Part
+
+__all__ = ["as_before", "moved", "opens_nothing", "proven", "refused", "shown", "stands_open"]
+
+_SURVIVES = "requests.survives"
+_HANGS_UP = {"closed", "refused", "tls"}
+"""Failures that are an answer to a request which somebody does not like."""
+_PAID_PARTS = {Part.QUERY, Part.BODY}
+
+
+def refused(evidence: Evidence) -> Response:
+    """The refusal of the usual request; Inapplicable or Untestable where there is nothing to get round to."""
+    if buys_nothing(evidence.profile, evidence.endpoint):
+        reason = "what is refused here is a payment, which buys nothing that could be given away"
+        raise Inapplicable(reason)
+    plain = evidence.response("unpaid")
+    if not refuses(evidence.profile, evidence.endpoint, plain):
+        reason = f"the usual request is answered {plain.shown()}, which is no refusal"
+        raise Untestable(reason, cause="http.unpaid-is-refused")
+    marker = _marker(evidence)
+    if where := marked(plain, marker):
+        reason = f"the marker {marker.value!r} stands in {where} of the unpaid answer too: it proves nothing"
+        raise Untestable(reason)
+    return plain
+
+
+def _marker(evidence: Evidence) -> Marker:
+    if (marker := evidence.endpoint.marker) is None:
+        reason = "the profile names no marker"
+        raise Untestable(reason)
+    return marker
+
+
+def _sold(evidence: Evidence) -> Response | None:
+    """The answer to who has paid, if there is one that shows what is sold."""
+    paid = evidence.exchanges.get("paid")
+    if paid is None or paid.response is None or not marked(paid.response, _marker(evidence)):
+        return None
+    return paid.response
+
+
+def proven(evidence: Evidence) -> None:
+    """Raises Untestable where the marker was never seen in a paid answer: that it is nowhere else says nothing then."""
+    if _sold(evidence):
+        return
+    marker, paid = _marker(evidence), evidence.exchanges.get("paid")
+    if paid is None:
+        reason = "the marker was never seen in a paid answer: name a paid_identity that gets the protected one, or a [facilitator]"
+        raise Untestable(reason) if evidence.claimed("requests") else Inapplicable(reason)
+    reason = f"who pays is answered {evidence.response('paid').shown()}, without the marker {marker.value!r}: it proves nothing"
+    raise Untestable(reason)
+
+
+def shown(evidence: Evidence, label: str) -> str:
+    """Where what is sold stands in the answer ``label``; empty where it does not, or the request said it itself."""
+    had, marker, sold = evidence.exchange(label).response, _marker(evidence), _sold(evidence)
+    if had is None:
+        return ""
+    if sold and holds(had, sold) and not holds(evidence.response("unpaid"), sold):
+        return "the body"
+    return "" if _says(evidence.exchange(label), marker) else marked(had, marker)
+
+
+def _says(exchange: Exchange, marker: Marker) -> bool:
+    """Whether the request has the marker: what is said may be said again."""
+    asked = exchange.request
+    said = "\n".join([asked.line, *(f"{name}: {value}" for name, value in asked.headers), asked.body.decode("latin-1")])
+    said = f"{said}\n{unquote(said)}".lower()
+    match marker.kind:
+        case MarkerKind.TEXT:
+            return marker.value.lower() in said
+        case MarkerKind.RE:
+            return re.search(marker.value, said, re.IGNORECASE) is not None
+        case _:
+            return False
+
+
+def opens_nothing(evidence: Evidence, group: Group, batch: str) -> None:
+    """Holds when no request that is written in a way of ``group`` brings what is sold, or makes the handler run."""
+    refused(evidence)
+    usual = spelled(request_to(evidence.profile, evidence.endpoint))
+    wanted = [key for key, way in WAYS.items() if way.group is group and way.of(usual)]
+    if not wanted:
+        reason = "the usual request has nothing that could be written so"
+        raise Inapplicable(reason)
+    labels = [key for key in wanted if key in evidence.exchanges]
+    _find(evidence, labels, batch)
+    if len(labels) < len(wanted):
+        reason = (
+            f"{len(wanted) - len(labels)} of {len(wanted)} were not asked: the target lets requests wait for an answer"
+        )
+        raise Untestable(reason)
+    as_before(evidence, after(batch))
+    _ran_unseen(evidence, batch)
+    proven(evidence)
+
+
+def stands_open(evidence: Evidence) -> None:
+    """Holds when no variant that was drawn brings what is sold."""
+    refused(evidence)
+    labels = [*asked_of(evidence.labels(VARIANT))]
+    _find(evidence, labels, "")
+    for label in labels:
+        if f"{label}{PLAIN}" in evidence.exchanges and not shown(evidence, label):
+            as_before(evidence, f"{label}{PLAIN}")
+    proven(evidence)
+
+
+def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
+    """Raises what is wrong with the answers called ``labels``; what leaves a question open, at the end."""
+    open_: list[Unanswered | Untestable] = []
+    for label in labels:
+        exchange = evidence.exchange(label)
+        if exchange.failure and exchange.failure.kind not in _HANGS_UP:
+            unpayable = exchange.failure.kind == "unpayable"
+            open_.append(
+                Untestable(exchange.failure.detail)
+                if unpayable
+                else Unanswered(exchange.failure.detail, at=exchange.request.line, exchange=label)
+            )
+        elif where := shown(evidence, label):
+            if why := _doubt(evidence, label):
+                open_.append(Untestable(why))
+            else:
+                raise _opened(evidence, label, f"{evidence.response(label).shown()} with what is sold, in {where}")
+        if batch and (times := _ran(evidence, label)):
+            told = "no answer" if exchange.response is None else exchange.response.shown()
+            raise _opened(evidence, f"{label}{WATCHED}", f"{told}, and the witness moved by {times}: the handler ran")
+    if open_:
+        raise open_[0]
+
+
+def _opened(evidence: Evidence, label: str, received: str) -> Violation:
+    name = label.removeprefix(VARIANT).removesuffix(WATCHED)
+    return Violation(
+        expected="a refusal, or anything else without what is sold",
+        received=received,
+        at=f"{name} ({evidence.exchange(label).request.line})",
+        exchange=label,
+        reason=f"the usual request is refused before and after: {evidence.response('unpaid').shown()}",
+    )
+
+
+def _doubt(evidence: Evidence, label: str) -> str:
+    """Why an answer that shows what is sold is no way round all the same; empty when it is one."""
+    told = f"{label} is answered {evidence.response(label).shown()} with what is sold"
+    if f"{label}{AGAIN}" not in evidence.exchanges:
+        return f"{told}, as others are that are no way round"
+    if not shown(evidence, f"{label}{AGAIN}"):
+        return f"{told}, and not a second time"
+    usual = evidence.exchange(f"{label}{PLAIN}").response
+    if usual is None or not refuses(evidence.profile, evidence.endpoint, usual) or shown(evidence, f"{label}{PLAIN}"):
+        return (
+            f"{told}, and so is, by then, or not at all, the usual request: {usual.shown() if usual else 'no answer'}"
+        )
+    nowhere = evidence.exchange(NOWHERE).response
+    another_good = nowhere is not None and refuses(evidence.profile, evidence.endpoint, nowhere)
+    if shown(evidence, f"{label}{ELSEWHERE}") and not another_good:
+        return f"{told}, and so is a path that is nowhere: the marker stands on a page for everybody"
+    if f"{label}{FREE}" in evidence.exchanges and shown(evidence, f"{label}{FREE}"):
+        return f"{told}, and so is a path that is free: the marker stands on a page for everybody"
+    sold = _sold(evidence)
+    if evidence.response(label).status >= 400 and not (sold and holds(evidence.response(label), sold)):
+        return f"{told}: the marker stands in an error, and it is not known whether that gives anything away"
+    return _bought(evidence, label)
+
+
+def _bought(evidence: Evidence, label: str) -> str:
+    """Why what was asked for may have been paid for, as where a balance is too small for the usual request alone."""
+    keys = label.removeprefix(VARIANT).split(JOIN)
+    if not any(key in PARTS[part] for key in keys for part in _PAID_PARTS):
+        return ""
+    plain = evidence.response("unpaid")
+    found = facts.matching(rules(evidence), plain)
+    if not found or found[0].family is not Family.CREDITS:
+        return ""
+    left = effects.quantity(facts.record(found[0], plain).document.get("balance"))
+    if left == 0:
+        return ""
+    had = "the refusal does not say what is left" if left is None else f"{left:f} is left"
+    return f"{had}: that may pay for another query or content. Name an identity that has nothing (endpoint.identity)"
+
+
+def _ran(evidence: Evidence, label: str) -> int:
+    """By how much the witness moved for a request, twice; 0 where it moves for refusals too, or by itself."""
+    watched = f"{label}{WATCHED}"
+    if watched not in evidence.exchanges or not _witness_tells(evidence):
+        return 0
+    return max(0, moved(evidence.exchange(watched)))
+
+
+def _witness_tells(evidence: Evidence) -> bool:
+    """Whether the witness stands still where nothing is asked, and where the usual request is refused."""
+    quiet = (*evidence.labels("at rest, before "), *evidence.labels(f"as usual{WATCHED}"))
+    return all(moved(evidence.exchange(label)) == 0 for label in quiet)
+
+
+def moved(exchange: Exchange) -> int:
+    """By how much the witness moved with a request; 0 too where it was not read."""
+    seen = exchange.paid.witness if exchange.paid else None
+    return seen[1] - seen[0] if seen else 0
+
+
+def _ran_unseen(evidence: Evidence, batch: str) -> None:
+    """Raises Untestable where the witness moved over a batch, and for none of its requests alone."""
+    watched = evidence.labels(f"as usual{WATCHED}")
+    if not watched or not moved(evidence.exchange(after(batch))) or not _witness_tells(evidence):
+        return
+    if not any(moved(evidence.exchanges[label]) for label in evidence.exchanges if label.endswith(WATCHED)):
+        reason = f"the witness moved while the requests of {batch} were asked, and for none of them when asked again: do others use this target?"
+        raise Untestable(reason)
+
+
+def as_before(evidence: Evidence, label: str) -> None:
+    """Raises Untestable unless the usual request, asked again as ``label``, is refused as it was."""
+    plain, exchange = evidence.response("unpaid"), evidence.exchange(label)
+    now = exchange.response
+    if exchange.failure or now is None:
+        reason = f"the usual request was not answered afterwards: {exchange.failure.detail if exchange.failure else ''}"
+        raise Untestable(reason, cause=_SURVIVES)
+    if shown(evidence, label):
+        reason = f"the usual request is answered {now.shown()} afterwards, with what is sold: it is open to everybody by then"
+        raise Untestable(reason, cause=_SURVIVES)
+    if now.status != plain.status and not refuses(evidence.profile, evidence.endpoint, now):
+        reason = (
+            f"the usual request is answered {now.shown()} afterwards, and not {plain.shown()}: what stands before the "
+            "target may have shut us out, and what we were answered by then says nothing. Let this address pass"
+        )
+        raise Untestable(reason, cause=_SURVIVES if now.status >= 500 else "")

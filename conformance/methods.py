@@ -1,0 +1,142 @@
+"""The method of a request, its content and its query, written otherwise."""
+
+import gzip
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from conformance.spelling import Respelt, Spelling, queried
+
+__all__ = ["BODIES", "METHODS", "OVERRIDE", "QUERIES"]
+
+
+def _method(name: str) -> Respelt:
+    def respelt(plain: Spelling) -> Spelling | None:
+        fields, body = plain.fields, plain.body
+        if name in {"GET", "HEAD", "OPTIONS", "TRACE"}:
+            # A request of these with content is another thing to ask.
+            fields, body = tuple(f for f in fields if not f[0].lower().startswith("content-")), b""
+        return replace(plain, method=name, fields=fields, body=body) if name != plain.method else None
+
+    return respelt
+
+
+def _spelled_method(write: Callable[[str], str]) -> Respelt:
+    return lambda plain: replace(plain, method=write(plain.method))
+
+
+# DELETE comes last: who serves it may do what it says.
+METHODS: Mapping[str, Respelt] = {
+    "lower case": _spelled_method(str.lower),
+    "one small letter": _spelled_method(lambda name: name[:-1] + name[-1:].lower()),
+    "HEAD": lambda plain: _method("HEAD")(plain) if plain.method != "GET" else None,
+    **{name: _method(name) for name in ("GET", "POST", "OPTIONS", "TRACE", "QUERY", "CONFORMANCE", "PUT", "PATCH")},
+    "DELETE": _method("DELETE"),
+}
+
+
+def _overridden(method: str, *, by: str, where: str = "field") -> Respelt:
+    """Sent as ``method``, with ``by`` in a place that is said to count for more; empty is the method itself."""
+
+    def respelt(plain: Spelling) -> Spelling | None:
+        sent, told = method or plain.method, by or plain.method
+        made = plain if sent == plain.method else _method(sent)(plain)
+        if sent == told or made is None:
+            return None
+        if where == "query":
+            return replace(made, query="&".join(filter(None, (made.query, f"_method={told}"))))
+        if where == "form":
+            form = ("Content-Type", "application/x-www-form-urlencoded")
+            return replace(made.with_fields(form), body=f"_method={told}".encode())
+        names = ("X-Original-Method", "X-Forwarded-Method") if where == "proxy" else _OVERRIDES
+        return made.with_fields(*((name, told) for name in names))
+
+    return respelt
+
+
+_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+OVERRIDE: Mapping[str, Respelt] = {
+    "POST, overridden by fields": _overridden("POST", by=""),
+    "POST, overridden in the query": _overridden("POST", by="", where="query"),
+    "POST, overridden in a form": _overridden("POST", by="", where="form"),
+    "PUT, overridden by fields": _overridden("PUT", by=""),
+    "GET, overridden by fields": _overridden("GET", by=""),
+    "GET, overridden in the query": _overridden("GET", by="", where="query"),
+    "overridden to OPTIONS by fields": _overridden("", by="OPTIONS"),
+    "overridden to HEAD by fields": _overridden("", by="HEAD"),
+    "overridden to OPTIONS in the query": _overridden("", by="OPTIONS", where="query"),
+    "overridden to OPTIONS by fields of a proxy": _overridden("", by="OPTIONS", where="proxy"),
+}
+
+
+def _content(body: bytes, media_type: str, *, over: bool = False, **fields: str) -> Respelt:
+    """With content where there is none; ``over`` what there is too."""
+    given = (("Content-Type", media_type), *((name.replace("_", "-"), value) for name, value in fields.items()))
+    return lambda plain: replace(plain.with_fields(*given), body=body) if over or not plain.body else None
+
+
+def _recoded(write: Callable[[bytes], bytes], *fields: tuple[str, str]) -> Respelt:
+    """The content that there is, written otherwise."""
+    return lambda plain: replace(plain.with_fields(*fields), body=write(plain.body)) if plain.body else None
+
+
+def _chunked(body: bytes) -> bytes:
+    return b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+
+
+BODIES: Mapping[str, Respelt] = {
+    "a content of JSON": _content(b'{"conformance":1}', "application/json"),
+    "a content of a form": _content(b"conformance=1", "application/x-www-form-urlencoded"),
+    "a content that is no JSON": _content(b"{", "application/json", over=True),
+    "in chunks": lambda plain: replace(
+        plain, fields=(*plain.fields, ("Transfer-Encoding", "chunked")), body=_chunked(plain.body)
+    ),
+    "no content": lambda plain: replace(plain, body=b"") if plain.body else None,
+    "as text": _recoded(bytes, ("Content-Type", "text/plain")),
+    "without its media type": lambda plain: (
+        replace(plain, fields=tuple(f for f in plain.fields if f[0].lower() != "content-type")) if plain.body else None
+    ),
+    "compressed": _recoded(lambda body: gzip.compress(body, mtime=0), ("Content-Encoding", "gzip")),
+    "as one of a list": _recoded(lambda body: b"[" + body + b"]" if body.startswith(b"{") else body),
+    "with a byte order mark": _recoded(lambda body: b"\xef\xbb\xbf" + body),
+}
+
+
+def _own_names(write: Callable[[str], str]) -> Callable[[str], str]:
+    """The names of the parameters that there are, each written otherwise."""
+
+    def written(query: str) -> str:
+        pairs = (pair.partition("=") for pair in query.split("&") if pair)
+        return "&".join(write(name) + sign + value for name, sign, value in pairs)
+
+    return written
+
+
+def _and(more: str) -> Respelt:
+    return queried(lambda query: "&".join(filter(None, (query, more))))
+
+
+_FLAGS = ("debug", "test", "preview", "free", "trial", "demo", "paid", "admin", "internal", "bypass", "skip_payment")
+_FORMS = ("format", "output", "alt", "_format")
+_VIEWS = ("amp", "print", "raw", "embed", "download", "export", "_rsc", "__a", "noredirect")
+_PAID = ("payment", "x-payment", "payment-signature", "token", "signature", "receipt", "tx", "access_token", "api_key")
+QUERIES: Mapping[str, Respelt] = {
+    "an empty one": lambda plain: replace(plain, query="") if not plain.query else None,
+    "a further parameter": _and("conformance=1"),
+    "flags that open doors": _and("&".join(f"{name}=true" for name in _FLAGS)),
+    "another form of the answer": _and("&".join(f"{name}=json" for name in _FORMS)),
+    "another view of the page": _and("&".join(f"{name}=1" for name in _VIEWS)),
+    "a script that calls back": _and("callback=conformance&jsonp=conformance"),
+    "what looks like a payment": _and("&".join(f"{name}=conformance" for name in _PAID)),
+    "for a robot": _and("_escaped_fragment_="),
+    "a long one": _and(f"conformance={'a' * 5000}"),
+    "an escape that is none": _and("conformance=%zz"),
+    "an escape that breaks off": _and("conformance=%"),
+    "bytes that are no UTF-8": _and("conformance=%c0%ff"),
+    "a line break in it": _and("conformance=%0d%0a"),
+    "its own, twice": queried(lambda query: f"{query}&{query}" if query else ""),
+    "its own, in brackets": queried(_own_names(lambda name: f"{name}[]")),
+    "its own, encoded": queried(
+        _own_names(lambda name: f"%{ord(name[0]):02X}{name[1:]}" if name[:1].isalnum() else name)
+    ),
+    "none of its own": lambda plain: replace(plain, query=None) if plain.query else None,
+}

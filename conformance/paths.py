@@ -1,0 +1,181 @@
+"""The path of a request, written otherwise; and the other forms of a request target."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from conformance.spelling import Respelt, Spelling, pathed
+
+__all__ = [
+    "CASE",
+    "CONTROLS",
+    "DOTS",
+    "ENCODED_SLASHES",
+    "FRAGMENTS",
+    "LETTERS",
+    "MALFORMED",
+    "SLASHES",
+    "SUFFIXES",
+    "TARGETS",
+]
+
+SLASHES: Mapping[str, Respelt] = {
+    "a slash at the end": pathed(lambda head, last: f"{head}/{last}/"),
+    "two slashes at the end": pathed(lambda head, last: f"{head}/{last}//"),
+    "two slashes at the start": lambda plain: plain.at(f"/{plain.path}"),
+    "two slashes inside": lambda plain: pathed(lambda head, last: f"{head}//{last}")(plain) if _deep(plain) else None,
+    "no slash at the end": lambda plain: plain.at(plain.path.rstrip("/") or "/"),
+}
+
+
+def _deep(plain: Spelling) -> bool:
+    """Whether a path has more than one segment."""
+    return plain.path.rstrip("/").count("/") > 1
+
+
+DOTS: Mapping[str, Respelt] = {
+    "this folder": pathed(lambda head, last: f"{head}/./{last}"),
+    "this folder, at the end": pathed(lambda head, last: f"{head}/{last}/."),
+    "into a folder and out": pathed(lambda head, last: f"{head}/x/../{last}"),
+    "out of one, at the end": pathed(lambda head, last: f"{head}/{last}/x/.."),
+    "above the root": lambda plain: plain.at(f"/..{plain.path}"),
+    "this folder, encoded": pathed(lambda head, last: f"{head}/%2e/{last}"),
+    "into a folder and out, encoded": pathed(lambda head, last: f"{head}/x/%2e%2e/{last}"),
+    "into a folder and out, with a parameter": pathed(lambda head, last: f"{head}/x/..;/{last}"),
+    "into a folder and out, with encoded slashes": pathed(lambda head, last: f"{head}/x%2f..%2f{last}"),
+    "into a folder and out, with backslashes": pathed(lambda head, last: f"{head}/x\\..\\{last}"),
+    "a folder of robots, and out": lambda plain: plain.at(f"/robots.txt/..{plain.path}"),
+}
+SUFFIXES: Mapping[str, Respelt] = {
+    "a semicolon": pathed(lambda head, last: f"{head}/{last};"),
+    "a matrix parameter": pathed(lambda head, last: f"{head}/{last};a=1"),
+    "a matrix parameter before": pathed(lambda head, last: f"{head}/;a=1/{last}"),
+    ".json": pathed(lambda head, last: f"{head}/{last}.json"),
+    ".html": pathed(lambda head, last: f"{head}/{last}.html"),
+    "a dot": pathed(lambda head, last: f"{head}/{last}."),
+    "a space": pathed(lambda head, last: f"{head}/{last}%20"),
+    "a further segment": pathed(lambda head, last: f"{head}/{last}/x.css"),
+    "a parameter of a style sheet": pathed(lambda head, last: f"{head}/{last};x.css"),
+}
+CASE: Mapping[str, Respelt] = {
+    "capitals": lambda plain: plain.at(plain.path.upper()),
+    "a capital": pathed(lambda head, last: f"{head}/{last[:1].swapcase()}{last[1:]}"),
+    "a capital at the end": pathed(lambda head, last: f"{head}/{last[:-1]}{last[-1:].swapcase()}"),
+}
+
+
+def _escaped(text: str, many: int = 0, escape: str = "%{:02X}") -> str:
+    """The first letters and digits of a text as escapes, 0 for all; what is an escape already stays."""
+    return re.sub("(?<!%)(?<!%[0-9A-Fa-f])[A-Za-z0-9]", lambda found: escape.format(ord(found[0])), text, count=many)
+
+
+LETTERS: Mapping[str, Respelt] = {
+    "the first": pathed(lambda head, last: f"{head}/{_escaped(last, 1)}"),
+    "the first, in small digits": pathed(lambda head, last: f"{head}/{_escaped(last, 1, '%{:02x}')}"),
+    "the last": pathed(lambda head, last: f"{head}/{last[:-1]}{_escaped(last[-1:])}"),
+    "all": lambda plain: plain.at(_escaped(plain.path)),
+    "the first, twice": pathed(lambda head, last: f"{head}/{_escaped(last, 1, '%25{:02X}')}"),
+    "the first, as %u": pathed(lambda head, last: f"{head}/{_escaped(last, 1, '%u00{:02x}')}"),
+    "the first, of full width": pathed(lambda head, last: f"{head}/{_wide(last)}"),
+}
+
+
+def _wide(text: str) -> str:
+    """Its first character as the one of full width that is like it (NFKC), in UTF-8 and escapes."""
+    first = chr(ord(text[0]) + 0xFEE0) if 0x21 <= ord(text[0]) < 0x7F else text[0]
+    return "".join(f"%{byte:02X}" for byte in first.encode()) + text[1:]
+
+
+ENCODED_SLASHES: Mapping[str, Respelt] = {
+    "after the first": lambda plain: plain.at(f"/%2F{plain.path[1:]}"),
+    "inside": lambda plain: pathed(lambda head, last: f"{head}%2F{last}")(plain) if _deep(plain) else None,
+    "inside, twice": lambda plain: pathed(lambda head, last: f"{head}%252F{last}")(plain) if _deep(plain) else None,
+    "at the end": pathed(lambda head, last: f"{head}/{last}%2F"),
+    "at the end, in small digits": pathed(lambda head, last: f"{head}/{last}%2f"),
+    "at the end, twice": pathed(lambda head, last: f"{head}/{last}%252F"),
+    "a backslash for the last": pathed(lambda head, last: f"{head or '/'}\\{last}"),
+    "a backslash at the end": pathed(lambda head, last: f"{head}/{last}\\"),
+    "a backslash for the last, encoded": pathed(lambda head, last: f"{head or '/'}%5C{last}"),
+    "a backslash at the end, encoded": pathed(lambda head, last: f"{head}/{last}%5C"),
+    "a backslash at the end, twice": pathed(lambda head, last: f"{head}/{last}%255C"),
+    "within the last": pathed(lambda head, last: f"{head}/{last[:1]}%2F{last[1:]}"),
+    "a backslash within the last": pathed(lambda head, last: f"{head}/{last[:1]}%5C{last[1:]}"),
+    "a long form": pathed(lambda head, last: f"{head}/{last}%c0%af"),
+}
+
+
+def _ended(written: str) -> Respelt:
+    """With ``written`` behind the path."""
+    return pathed(lambda head, last: f"{head}/{last}{written}")
+
+
+def _within(written: str) -> Respelt:
+    """With ``written`` behind the first character of the last segment."""
+    return pathed(lambda head, last: f"{head}/{last[:1]}{written}{last[1:]}")
+
+
+MALFORMED: Mapping[str, Respelt] = {
+    **{f"{written} at the end": _ended(written) for written in ("%", "%z", "%zz", "%c0", "%ff", "%u0020")},
+    "% at the start": pathed(lambda head, last: f"{head}/%{last}"),
+    "%c0 within": pathed(lambda head, last: f"{head}/{last[:1]}%c0{last[1:]}"),
+}
+_CONTROLS = {
+    "a line feed": "%0a",
+    "a carriage return": "%0d",
+    "a NUL": "%00",
+    "a tab": "%09",
+    "a line separator": "%e2%80%a8",
+    "a next line": "%c2%85",
+}
+CONTROLS: Mapping[str, Respelt] = {
+    **{
+        f"{name} at the end": _ended(written)
+        for name, written in {**_CONTROLS, "both line breaks": "%0d%0a", "a space of no width": "%e2%80%8b"}.items()
+    },
+    **{f"{name} within": _within(written) for name, written in _CONTROLS.items() if name != "a tab"},
+    "a line feed at the start": lambda plain: plain.at(f"/%0a{plain.path[1:]}"),
+    "a NUL and .json": pathed(lambda head, last: f"{head}/{last}%00.json"),
+    "a bare tab at the end": pathed(lambda head, last: f"{head}/{last}\t"),
+    "a byte of Latin-1 at the end": pathed(lambda head, last: f"{head}/{last}\xa0"),
+}
+_ELSEWHERE = "conformance.example"
+
+
+def _fronted(front: str) -> Respelt:
+    """In absolute form (RFC 9112 section 3.2.2), ``front`` with the target's own scheme and authority filled in."""
+
+    def respelt(plain: Spelling) -> Spelling:
+        parts = urlsplit(plain.origin)
+        other = "https" if parts.scheme == "http" else "http"
+        return replace(plain, front=front.format(scheme=parts.scheme, other=other, host=parts.netloc))
+
+    return respelt
+
+
+TARGETS: Mapping[str, Respelt] = {
+    "absolute": _fronted("{scheme}://{host}"),
+    "absolute, with the other scheme": _fronted("{other}://{host}"),
+    "absolute, in capitals": lambda plain: replace(plain, front=plain.origin.upper()),
+    "absolute, at another host": _fronted(f"{{scheme}}://{_ELSEWHERE}"),
+    "absolute, with a user": _fronted("{scheme}://conformance@{host}"),
+    "absolute, without a host": _fronted("{scheme}://"),
+    "without its slash": lambda plain: plain.at(plain.path[1:]) if plain.path != "/" else None,
+    "a host without a scheme": _fronted("{host}"),
+    "the authority alone": lambda plain: plain.at(urlsplit(plain.origin).netloc),
+    "an asterisk": lambda plain: plain.at("*"),
+    "an asterisk before it": lambda plain: plain.at(f"*{plain.path}"),
+    "in a query of the root": lambda plain: replace(plain, front="/?"),
+}
+FRAGMENTS: Mapping[str, Respelt] = {
+    "an empty fragment": lambda plain: replace(plain, back="#"),
+    "a fragment": lambda plain: replace(plain, back="#x"),
+    "a fragment and a path behind it": lambda plain: replace(plain, back="#/../x"),
+    "an encoded number sign": pathed(lambda head, last: f"{head}/{last}%23"),
+    "an encoded fragment": pathed(lambda head, last: f"{head}/{last}%23x"),
+    "an encoded question mark": pathed(lambda head, last: f"{head}/{last}%3F"),
+    "an encoded query": pathed(lambda head, last: f"{head}/{last}%3Fx=1"),
+    "two question marks": lambda plain: replace(plain, query=f"?{plain.query or ''}"),
+    "a path behind the query": lambda plain: replace(plain, query=f"{plain.query or ''}/x"),
+    "in a fragment of the root": lambda plain: replace(plain, front="/#"),
+}

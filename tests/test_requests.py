@@ -1,0 +1,140 @@
+"""The tables of ways round: each is found, no turnstile without one is said to have it, and silence is no proof."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fault_requests import FAULTS, UNPROVEN, Round
+from judging import Judged, judged
+from legal_requests import LEGAL
+from turnstile import PATH, Turnstile, turnstile
+
+from conformance import catalogue, checks
+from conformance.catalogue import Level
+from conformance.evidence import Evidence
+from conformance.exchange import Exchange
+from conformance.outcome import Outcome, Verdict
+from conformance.run import decided
+
+REQUIREMENTS = catalogue.load().requirements
+SCORED = frozenset(id for edition in catalogue.editions().values() for id in edition.classes["requests"])
+ANY = "requests.any-variant"
+Server = tuple[Turnstile, str]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with turnstile() as found:
+        yield found
+
+
+def a_name(entry: Round) -> str:
+    return entry.name
+
+
+def written(document: dict[str, Any]) -> None:
+    """The profile of the turnstile."""
+    document["endpoint"] = [
+        {
+            "name": "weather",
+            "path": PATH,
+            "answers": ["paywall"],
+            "marker": "sunny",
+            "paid_identity": "subscriber",
+            "witness": {"path": "/runs", "pointer": "/n"},
+        }
+    ]
+    document["answer"] = [{"name": "paywall", "family": "paywall"}]
+    document["identity"] = {"subscriber": {"headers": {"X-Account": "subscriber"}}}
+    document["target"]["timeout"] = 2.0
+
+
+def run_of(entry: Round, server: Server, **more: Any) -> Judged:
+    here, base_url = server
+    here.begin(entry.make())
+
+    def edit(document: dict[str, Any]) -> None:
+        written(document)
+        if entry.edit:
+            entry.edit(document)
+
+    return judged(base_url, claims=["requests"], edit=edit, examples=8, **more)
+
+
+def told(run: Judged) -> set[str]:
+    return {f"{r.requirement}: {r.outcome}: {r.finding}" for r in run.results.values() if r.finding}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=a_name)
+def test_a_way_round_turns_red_what_the_table_says(fault: Round, server: Server) -> None:
+    """Exactly the listed rows break; the one that is drawn may as well, as it asks the same and more."""
+    run = run_of(fault, server)
+    red = {r.requirement for r in run.red()}
+    assert red | {ANY} == fault.ids | {ANY}, told(run)
+    assert ANY in red or ANY not in fault.ids, told(run)
+    causes = {r.finding.cause for r in run.of(Outcome.UNTESTABLE) if r.finding}
+    if fault.ids != {"requests.survives"}:
+        assert run.of(Outcome.ERROR) == []
+        assert causes <= red, told(run)
+    if any(REQUIREMENTS[id].level is Level.MUST for id in fault.ids):
+        assert run.verdict is Verdict.NOT_CONFORMANT
+    else:
+        assert run.verdict is not Verdict.NOT_CONFORMANT
+
+
+@pytest.mark.parametrize("legal", LEGAL, ids=a_name)
+def test_a_turnstile_without_a_way_round_turns_red_nothing(legal: Round, server: Server) -> None:
+    """Every requirement holds or does not apply, and the verdict is the best."""
+    run = run_of(legal, server)
+    wrong = run.red() + run.of(Outcome.ERROR, Outcome.UNTESTABLE)
+    assert [f"{r.requirement}: {r.outcome}: {r.finding}" for r in wrong] == []
+    assert run.verdict is Verdict.CONFORMANT
+
+
+@pytest.mark.parametrize("unproven", UNPROVEN, ids=a_name)
+def test_what_is_not_seen_of_a_way_round_is_not_said_to_hold(unproven: Round, server: Server) -> None:
+    """Nothing is red, exactly what is listed is untestable, and no run is conformant for it."""
+    run = run_of(unproven, server)
+    assert run.red() == [], told(run)
+    left = {r.requirement for r in run.of(Outcome.UNTESTABLE, Outcome.ERROR)} - {ANY}
+    assert left == unproven.ids - {ANY}, told(run)
+    assert run.verdict is Verdict.INCOMPLETE
+
+
+def test_every_scored_requirement_of_requests_has_a_fault() -> None:
+    """No check on a way round that an edition scores is one that cannot fail."""
+    assert {id for fault in FAULTS for id in fault.ids} == SCORED
+
+
+def test_every_allowed_phrase_of_requests_has_a_variant() -> None:
+    """Each ``allowed`` of a row on ways round is shown by a turnstile, and none names one that is not there."""
+    allowed = {f"{id}: {phrase}" for id in SCORED for phrase in REQUIREMENTS[id].allowed}
+    assert {phrase for legal in LEGAL for phrase in legal.allows} == allowed
+
+
+def test_no_two_turnstiles_have_the_same_name() -> None:
+    """A name in a report of this suite means one entry of the tables."""
+    names = [entry.name for entry in (*FAULTS, *LEGAL, *UNPROVEN)]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("fault", FAULTS[:2], ids=a_name)
+def test_what_was_recorded_of_a_way_round_is_decided_again_alike(fault: Round, server: Server) -> None:
+    """From the written evidence alone, anybody comes to the same outcomes and findings."""
+    run = run_of(fault, server)
+    known = {check.requirement: check for found in checks.load().values() for check in found}
+    for (id, name), result in run.results.items():
+        at = next(endpoint for endpoint in run.report.profile.endpoints if endpoint.name == name)
+        for labels in result.evidence:
+            had = {label: Exchange.from_json(result.exchanges[key].to_json()) for label, key in labels.items()}
+            evidence = Evidence(profile=run.report.profile, at=at, exchanges=had)
+            outcome, finding = decided(known[id], evidence, REQUIREMENTS[id].level)
+            assert outcome is Outcome.PASSED or (outcome, finding) == (result.outcome, result.finding)
+
+
+def test_in_production_nothing_odd_is_asked(server: Server) -> None:
+    """A target that is in use is asked plain requests alone."""
+    entry = Round(name="", make=FAULTS[0].make, edit=lambda written: written["target"].update(environment="production"))
+    run = run_of(entry, server)
+    assert {r.outcome for r in run.results.values()} == {Outcome.UNTESTABLE}
+    assert [exchange for r in run.results.values() for exchange in r.exchanges] == []
