@@ -1,0 +1,122 @@
+"""Every operation of an OpenAPI document, asked with valid requests: what disagrees is found, and nothing else."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from described import Api, Asked, Reply, described, document, refused
+from judging import Judged, judged
+
+from conformance.outcome import Outcome, Verdict
+
+pytest.importorskip("schemathesis")
+
+Server = tuple[Api, str]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with described() as found:
+        yield found
+
+
+def run_of(server: Server, endpoint: dict[str, Any] | None = None, examples: int = 25, **told: Any) -> Judged:
+    """The class, judged of the server; ``told`` are keys of [openapi]."""
+    _, here = server
+
+    def edit(written: dict[str, Any]) -> None:
+        written["endpoint"] = [
+            endpoint or {"name": "first", "method": "POST", "path": "/v1/thing0", "json": {"text": "x"}, "protocol": "x402"}
+        ]
+        written["claims"] = {"classes": ["openapi"]}
+        written["openapi"] = {"url": "/openapi.json", **told}
+
+    return judged(here, edit=edit, examples=examples)
+
+
+def red(run: Judged) -> dict[tuple[str, str], str]:
+    """What does not hold, with what was received."""
+    return {(r.requirement, r.endpoint): f"{r.finding.received} {r.finding.at}" for r in run.red() if r.finding}
+
+
+def test_a_correct_api_of_fifty_operations_is_conformant(server: Server) -> None:
+    """Nothing is red or left open, within a minute."""
+    server[0].begin(document=document())
+    began = time.monotonic()
+    run = run_of(server)
+    took = time.monotonic() - began
+    print(f"{took:.1f} s, {len(server[0].asked)} requests, {len(run.results)} rows")
+    assert red(run) == {}
+    assert [(r.requirement, r.endpoint, r.finding) for r in run.of(Outcome.UNTESTABLE, Outcome.ERROR)] == []
+    assert run.verdict is Verdict.CONFORMANT, run.report.reservations
+    assert took < 60
+
+
+def at(name: str, change: Any, when: Any = lambda asked: True) -> Any:
+    """``change`` for requests of one operation that are so."""
+
+    def altered(asked: Asked, reply: Reply) -> None:
+        if asked.definition.get("operationId") == name and when(asked):
+            change(asked, reply)
+
+    return altered
+
+
+def becomes(status: int, body: Any, **headers: str) -> Any:
+    """Another answer altogether."""
+
+    def altered(_: Asked, reply: Reply) -> None:
+        reply.status, reply.body, reply.headers = status, body, headers
+
+    return altered
+
+
+def limit(asked: Asked) -> int:
+    """What the query of a request says."""
+    told = [part.partition("=")[2] for part in asked.query.split("&") if part.startswith("limit=")]
+    return int(told[0]) if told else 0
+
+
+THING = {"name": "a thing", "size": 3}
+SEEDED = {
+    ("openapi.paid-is-refused", "POST /v1/thing15"): (
+        at("thing15", becomes(200, THING), lambda asked: b'"formal": true' in asked.body),
+        '200 OK POST /v1/thing15 with {\\"text\\": \\"\\", \\"formal\\": true}',
+    ),
+    ("openapi.free-is-not-402", "GET /v1/thing7"): (
+        at("thing7", lambda asked, reply: becomes(402, {"error": "no"})(asked, reply), lambda asked: limit(asked) > 20),
+        "402 Payment Required GET /v1/thing7?limit=21",
+    ),
+    ("openapi.refusal-family", "GET /v1/thing5"): (
+        at("thing5", lambda _, reply: reply.headers.clear(), lambda asked: limit(asked) > 3),
+        "",
+    ),
+    ("openapi.content-fits", "GET /v1/thing13"): (
+        at("thing13", becomes(200, {"name": "a thing", "size": "3"}), lambda asked: limit(asked) > 9),
+        '"3" (a string) GET /v1/thing13?limit=10',
+    ),
+    ("openapi.price", "GET /v1/thing10/{id}"): (
+        at("thing10", lambda asked, reply: reply.headers.update(cheap(asked))),
+        "10000 of 0x036CbD53842c5426634e7929541eC2318f3dCF7e",
+    ),
+}
+
+
+def cheap(asked: Asked) -> dict[str, str]:
+    """The field of an offer for a fifth."""
+    return refused(asked, amount="10000").headers
+
+
+def test_of_fifty_operations_the_five_that_disagree_are_found(server: Server) -> None:
+    """Exactly those, each with the smallest request that shows it, within a minute."""
+    server[0].begin(*(change for change, _ in SEEDED.values()), document=document())
+    began = time.monotonic()
+    run = run_of(server, free=["thing7"])
+    took = time.monotonic() - began
+    found = red(run)
+    print(f"{took:.1f} s, {len(server[0].asked)} requests")
+    assert found.keys() == SEEDED.keys()
+    assert all(shown in found[key] for key, (_, shown) in SEEDED.items())
+    assert run.verdict is Verdict.NOT_CONFORMANT
+    assert took < 60
