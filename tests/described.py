@@ -58,7 +58,13 @@ Change = Callable[[Asked, Reply], None]
 def offer(url: str, **terms: Any) -> str:
     """An x402 offer as its field has it."""
     return coded(
-        {"x402Version": 2, "error": "unpaid", "resource": {"url": url}, "accepts": [{**TERMS, **terms}], "extensions": {}}
+        {
+            "x402Version": 2,
+            "error": "unpaid",
+            "resource": {"url": url},
+            "accepts": [{**TERMS, **terms}],
+            "extensions": {},
+        }
     )
 
 
@@ -106,7 +112,10 @@ def document(many: int = 50, version: str = "3.1.0") -> dict[str, Any]:
 
 
 def _responses(*, paid: bool) -> dict[str, Any]:
-    thing = {"description": "a thing", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}}
+    thing = {
+        "description": "a thing",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}},
+    }
     return {"200": thing} | ({"402": {"$ref": "#/components/responses/Unpaid"}} if paid else {})
 
 
@@ -119,7 +128,11 @@ def _writing(name: str, *, paid: bool) -> dict[str, Any]:
     body = {
         "type": "object",
         "required": ["text"],
-        "properties": {"text": {"type": "string"}, "formal": {"type": "boolean"}, "tags": {"type": "array", "items": {"type": "string"}}},
+        "properties": {
+            "text": {"type": "string"},
+            "formal": {"type": "boolean"},
+            "tags": {"type": "array", "items": {"type": "string"}},
+        },
     }
     content = {"required": True, "content": {"application/json": {"schema": body}}}
     return _priced(
@@ -182,7 +195,7 @@ class Api:
         paths = self.document.get("paths", {})
         for template, item in paths.items():
             pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]*", re.escape(template))
-            if re.fullmatch(pattern, path, re.DOTALL) and method.lower() in item:
+            if re.fullmatch(f"(/v1)?{pattern}", path, re.DOTALL) and method.lower() in item:
                 return template, item[method.lower()]
         return "", {}
 
@@ -191,7 +204,7 @@ class Api:
             return Reply(body=self.document if self.text is None else self.text)
         if not asked.template:
             return Reply(status=404, body={"error": "no such thing"})
-        if "x-payment-info" in asked.definition:
+        if {"x-payment-info", "x-sold"} & asked.definition.keys():
             return refused(asked)
         return Reply(body={"name": "a thing", "size": 3})
 

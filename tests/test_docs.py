@@ -27,7 +27,7 @@ ROOMS = (
     ("target",),
     ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "answering", "wire"),
     ("fields", "protocols"),
-    ("page", "members", "facts", "family", "recorded", "effects", "balances", "advice"),
+    ("page", "members", "facts", "family", "recorded", "effects", "balances", "advice", "openapi"),
     ("facilitator",),
     (
         "budget",
@@ -42,6 +42,7 @@ ROOMS = (
         "retries",
         "programs",
         "bodies",
+        "cases",
         "course",
         "identifiers",
         "instances",

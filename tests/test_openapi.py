@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from described import Api, Asked, Reply, described, document, refused
 from judging import Judged, judged
+from openapi_tables import FAULTS, LEGAL, OPEN, Case, paper
 
+from conformance import catalogue
 from conformance.outcome import Outcome, Verdict
 
 pytest.importorskip("schemathesis")
@@ -27,7 +29,8 @@ def run_of(server: Server, endpoint: dict[str, Any] | None = None, examples: int
 
     def edit(written: dict[str, Any]) -> None:
         written["endpoint"] = [
-            endpoint or {"name": "first", "method": "POST", "path": "/v1/thing0", "json": {"text": "x"}, "protocol": "x402"}
+            endpoint
+            or {"name": "first", "method": "POST", "path": "/v1/thing0", "json": {"text": "x"}, "protocol": "x402"}
         ]
         written["claims"] = {"classes": ["openapi"]}
         written["openapi"] = {"url": "/openapi.json", **told}
@@ -120,3 +123,68 @@ def test_of_fifty_operations_the_five_that_disagree_are_found(server: Server) ->
     assert all(shown in found[key] for key, (_, shown) in SEEDED.items())
     assert run.verdict is Verdict.NOT_CONFORMANT
     assert took < 60
+
+
+def run_case(server: Server, case: Case, examples: int = 12) -> Judged:
+    """What the class makes of one API."""
+    api, here = server
+    told = paper()
+    if case.edit:
+        case.edit(told)
+    api.begin(*([case.change] if case.change else ()), document=told, text=case.text)
+
+    def edit(written: dict[str, Any]) -> None:
+        written["endpoint"] = [{"name": "first", "path": "/v1/first", "protocol": "x402"}]
+        written["claims"] = {"classes": ["openapi"]}
+        written["answer"] = []
+        written["openapi"] = {"url": "/openapi.json", **case.keys}
+        written.update(case.profile)
+
+    return judged(here, edit=edit, examples=examples)
+
+
+def open_of(run: Judged) -> dict[str, str]:
+    """What could not be told, and why."""
+    left = run.of(Outcome.UNTESTABLE, Outcome.ERROR)
+    return {f"{r.requirement} {r.endpoint}": r.finding.reason for r in left if r.finding}
+
+
+@pytest.mark.parametrize("case", FAULTS, ids=lambda case: case.name)
+def test_a_disagreement_turns_its_requirement_red_and_no_other(server: Server, case: Case) -> None:
+    """Exactly what the table says, with a word of why."""
+    run = run_case(server, case)
+    assert {f"{requirement} {place}" for requirement, place in red(run)} == case.red, red(run)
+    told = [f"expected {r.finding.expected} received {r.finding.received} {r.finding.at} " for r in run.red() if r.finding]
+    assert case.why in " ".join(told), told
+
+
+@pytest.mark.parametrize("case", LEGAL, ids=lambda case: case.name)
+def test_what_a_document_leaves_open_is_no_finding(server: Server, case: Case) -> None:
+    """Nothing is red, and nothing is left open."""
+    run = run_case(server, case)
+    assert (red(run), open_of(run)) == ({}, {})
+
+
+@pytest.mark.parametrize("case", OPEN, ids=lambda case: case.name)
+def test_what_cannot_be_told_is_said_in_one_sentence(server: Server, case: Case) -> None:
+    """Neither red nor passed: and never a traceback."""
+    run = run_case(server, case)
+    assert {f"{requirement} {place}" for requirement, place in red(run)} == case.red
+    told = open_of(run) | red(run)
+    assert told
+    assert any(case.why in why for why in told.values()), told
+    assert all("\n" not in why and len(why) < 400 for why in told.values())
+    assert run.verdict is not Verdict.CONFORMANT
+
+
+def test_every_requirement_of_the_class_has_a_fault() -> None:
+    """The union of the table is the class."""
+    broken = {place.partition(" ")[0] for case in FAULTS for place in case.red}
+    assert broken == set(catalogue.editions()["2026.11"].classes["openapi"])
+
+
+def test_every_allowed_phrase_of_the_class_has_a_variant() -> None:
+    """What the catalogue allows is what the legal variants show."""
+    judged = catalogue.load().requirements
+    allowed = {f"{id}: {phrase}" for id in catalogue.editions()["2026.11"].classes["openapi"] for phrase in judged[id].allowed}
+    assert allowed == {case.allows for case in LEGAL if case.allows}

@@ -137,8 +137,8 @@ def _protocols(operation: Operation) -> set[str]:
 @check("openapi.status-is-documented", cases, drawn=_DRAWN)
 def test_status_is_documented(evidence: Evidence) -> None:
     operation = _operation(evidence)
-    # What is free and asks for money is wrong by that already.
-    free = charge(evidence.profile, operation) is Charge.FREE
+    # What is free and asks for money is wrong by that already; what is refused otherwise than by its 402, by that.
+    free = charge(evidence.profile, operation) is Charge.FREE or "402" in operation.responses
     for label, response in _answered(evidence):
         told = 200 <= response.status < 300 or (_refuses(evidence, response) and not free)
         if told and operation.response(response.status) is None:
@@ -151,27 +151,25 @@ def test_status_is_documented(evidence: Evidence) -> None:
     _complete(evidence)
 
 
-@check("openapi.refusal-is-reached", cases)
+@check("openapi.refusal-is-reached", cases, drawn=_DRAWN)
 def test_refusal_is_reached(evidence: Evidence) -> None:
     operation = _operation(evidence)
-    if not {"402", "4XX"} & operation.responses.keys():
+    if "402" not in operation.responses:
         reason = "the document has no 402 for it"
         raise Inapplicable(reason)
-    refused = [(label, r) for label, r in _answered(evidence) if _refuses(evidence, r)]
-    if any(response.status == 402 for _, response in refused):
-        return
+    refused = [(label, response) for label, response in _answered(evidence) if _refuses(evidence, response)]
+    for label, response in refused:
+        if operation.response(response.status) is None:
+            raise Violation(
+                expected="402, which the document has",
+                received=f"{response.shown()}, which it does not have",
+                at=_at(evidence, label),
+                exchange=label,
+            )
     _complete(evidence)
     if not refused:
         reason = f"no valid request comes to a refusal: they are answered {_statuses(evidence)}"
         raise Untestable(reason, cause="openapi.paid-is-refused")
-    label, response = refused[0]
-    if "402" in operation.responses and operation.response(response.status) is None:
-        raise Violation(
-            expected="402, which the document has",
-            received=f"{response.shown()}, which it does not have",
-            at=_at(evidence, label),
-            exchange=label,
-        )
 
 
 @check("openapi.content-fits", cases, drawn=_DRAWN)
@@ -232,32 +230,33 @@ def test_content_type(evidence: Evidence) -> None:
         raise Inapplicable(reason)
 
 
-@check("openapi.links", cases)
+@check("openapi.links")
 def test_links(evidence: Evidence) -> None:
-    operation, found = _operation(evidence), False
-    for word, told in operation.responses.items():
-        links = resolved(operation.document, told.get("links"))
-        for name, link in links.items() if isinstance(links, dict) else ():
-            found = True
-            one = resolved(operation.document, link)
-            why = _dangles(evidence, operation, one) if isinstance(one, dict) else "no Link Object"
-            if why:
-                raise Violation(
-                    expected="a link to an operation of the document", received=why, at=f"{word} links {name}"
-                )
+    known = operations(evidence.profile)
+    ids = {operation.id for operation in known if operation.id}
+    found = False
+    for operation in known:
+        for word, told in operation.responses.items():
+            links = resolved(operation.document, told.get("links"))
+            for name, link in links.items() if isinstance(links, dict) else ():
+                found = True
+                if why := _dangles(operation, resolved(operation.document, link), ids):
+                    at = f"{operation.name}, {word}, links/{name}"
+                    raise Violation(expected="a link to an operation of the document", received=why, at=at)
     if not found:
-        reason = "the document has no links for it"
+        reason = "the document has no links"
         raise Inapplicable(reason)
 
 
-def _dangles(evidence: Evidence, operation: Operation, link: dict[str, Any]) -> str:
-    """Why a link leads to no operation, or gives it what it does not take; empty where it leads somewhere."""
+def _dangles(operation: Operation, link: Any, ids: set[str]) -> str:
+    """Why a link leads to no operation; empty where it leads to one, or out of the document."""
+    if not isinstance(link, dict):
+        return "a reference that leads nowhere"
     reference, id = link.get("operationRef"), link.get("operationId")
     if isinstance(reference, str):
         away = not reference.startswith("#/")
         return "" if away or resolved(operation.document, {"$ref": reference}) else f"operationRef {reference[:100]}"
-    known = {other.id for other in operations(evidence.profile) if other.id}
-    return "" if id in known else f"operationId {schema.shown(id)}"
+    return "" if id in ids else f"operationId {schema.shown(id)}"
 
 
 @check("openapi.price", cases, drawn=_DRAWN)

@@ -46,10 +46,10 @@ def parsed(text: bytes, name: str) -> dict[str, Any] | Unread:
         return Unread(kind="missing", why=EXTRA)
     try:
         found = _json(text)
-    except (ValueError, RecursionError) as error:
-        told = " ".join(str(error).split())[:160] or "it is nested too deeply"
+    except ValueError as error:
+        told = " ".join(str(error).split())[:160]
         return Unread(kind="malformed", why=f"{name} is neither JSON nor YAML: {told}")
-    except _TooMuch:
+    except (_TooMuch, RecursionError):
         return Unread(
             kind="beyond", why=f"{name} has more than {_PARTS} values, or is nested too deeply to be read here"
         )
