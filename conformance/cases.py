@@ -18,12 +18,14 @@ from conformance.profile import OpenApi, Profile, Unread
 from conformance.protocols import x402
 from conformance.wire import Wire
 
-__all__ = ["LABEL", "NONE", "SEED", "SMALLER", "again", "cases", "drawn", "read"]
+__all__ = ["LABEL", "NONE", "OWN", "SEED", "SMALLER", "again", "cases", "drawn", "read"]
 
 LABEL = "case-"
 """How the exchanges of drawn requests are called."""
 NONE = f"{LABEL}none"
 """How that is called which says why none was drawn."""
+OWN = f"{LABEL}own"
+"""How that of the profile's endpoint is called."""
 SMALLER = "smaller-"
 """How those are called that are asked to make one that is wrong smaller."""
 SEED = 402
@@ -74,7 +76,7 @@ def cases(probe: Probe) -> None:
         return
     if own := place_endpoint(probe.profile, operation):
         same = request_to(probe.profile, own)
-        probe.ask(f"{LABEL}own", method=same.method, url=same.url, headers=dict(same.headers), body=same.body)
+        probe.ask(OWN, method=same.method, url=same.url, headers=dict(same.headers), body=same.body)
     try:
         values = [*_examples(operation), *_values(drawn(probe), probe.profile.limits.max_examples)]
     except Exception as error:  # noqa: BLE001 - schemathesis has many ways to say that a document is odd

@@ -77,6 +77,8 @@ class Case:
     """Of [openapi]."""
     profile: dict[str, Any] = field(default_factory=dict)
     """Other tables of the profile."""
+    limits: float = 60.0
+    """Seconds that are waited in all."""
 
 
 def of(operation: str, change: Change, when: Callable[[Asked], object] = lambda _: True) -> Change:
@@ -174,6 +176,24 @@ FAULTS = (
         f"openapi.paid-is-refused {PAID}",
         change=of(PAID, becomes(201, CITY), lambda asked: len(asked.body) > 20),
         edit=responses(PAID, {"default": _json({})}),
+    ),
+    red(
+        "what is sold stands in a refusal",
+        f"openapi.paid-is-refused {PAID}",
+        why="with the marker, in the body",
+        profile={
+            "endpoint": [
+                {
+                    "name": "r",
+                    "method": "POST",
+                    "path": "/v1/reports",
+                    "json": {"city": "x"},
+                    "protocol": "x402",
+                    "marker": "Paris",
+                }
+            ]
+        },
+        change=of(PAID, says(hint="Paris"), member("pages")),
     ),
     red("what is listed as paid is served", f"openapi.paid-is-refused {FREE}", keys={"paid": ["getCity"]}),
     red(
@@ -409,6 +429,35 @@ def _prefixed(paper: Paper) -> None:
 LEGAL = (
     legal("it is correct"),
     legal(
+        "too many ids are asked for", change=of(FREE, becomes(429), lambda asked: asked.path.endswith("1")), limits=0.0
+    ),
+    legal(
+        "OPTIONS is described",
+        edit=lambda paper: paper["paths"]["/v1/reports"].update(
+            options={"responses": {"204": {"description": "what it takes"}}}
+        ),
+        keys={"paid": ["/v1/reports"]},
+        change=of("OPTIONS /v1/reports", becomes(204, b"", media="")),
+    ),
+    legal(
+        "a paywall is for some requests",
+        edit=lambda paper: operation(paper, FREE)["responses"].update({"402": _json(_UNPAID)}),
+        profile={
+            "answer": [_PLAN | {"status": [402]}],
+            "endpoint": [{"name": "p", "path": "/v1/cities/7", "answers": ["plan"]}],
+        },
+        change=of(FREE, becomes(402, {"error": "plan"}), lambda asked: number(asked) == 7),
+    ),
+    legal(
+        "a reference that may be null",
+        edit=lambda paper: (
+            _older(paper),
+            paper.update(components={"schemas": {"N": {"type": "string"}}}),
+            schema(FREE, {"properties": {"name": {"$ref": "#/components/schemas/N", "nullable": True}}})(paper),
+        ),
+        change=of(FREE, says(name=None)),
+    ),
+    legal(
         "invented ids are not found",
         "openapi.status-is-documented: 404, 429 or 500 without a word",
         change=of(FREE, becomes(404), lambda asked: number(asked) != 7),
@@ -515,7 +564,7 @@ LEGAL = (
         "two ways, one that is known",
         change=of(
             PAID,
-            lambda asked, reply: reply.headers.update(
+            lambda _, reply: reply.headers.update(
                 {
                     "PAYMENT-REQUIRED": coded(
                         {

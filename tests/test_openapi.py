@@ -49,14 +49,13 @@ def test_a_correct_api_of_fifty_operations_is_conformant(server: Server) -> None
     began = time.monotonic()
     run = run_of(server)
     took = time.monotonic() - began
-    print(f"{took:.1f} s, {len(server[0].asked)} requests, {len(run.results)} rows")
     assert red(run) == {}
     assert [(r.requirement, r.endpoint, r.finding) for r in run.of(Outcome.UNTESTABLE, Outcome.ERROR)] == []
     assert run.verdict is Verdict.CONFORMANT, run.report.reservations
     assert took < 60
 
 
-def at(name: str, change: Any, when: Any = lambda asked: True) -> Any:
+def at(name: str, change: Any, when: Any = lambda _: True) -> Any:
     """``change`` for requests of one operation that are so."""
 
     def altered(asked: Asked, reply: Reply) -> None:
@@ -88,7 +87,7 @@ SEEDED = {
         '200 OK POST /v1/thing15 with {\\"text\\": \\"\\", \\"formal\\": true}',
     ),
     ("openapi.free-is-not-402", "GET /v1/thing7"): (
-        at("thing7", lambda asked, reply: becomes(402, {"error": "no"})(asked, reply), lambda asked: limit(asked) > 20),
+        at("thing7", becomes(402, {"error": "no"}), lambda asked: limit(asked) > 20),
         "402 Payment Required GET /v1/thing7?limit=21",
     ),
     ("openapi.refusal-family", "GET /v1/thing5"): (
@@ -118,7 +117,6 @@ def test_of_fifty_operations_the_five_that_disagree_are_found(server: Server) ->
     run = run_of(server, free=["thing7"])
     took = time.monotonic() - began
     found = red(run)
-    print(f"{took:.1f} s, {len(server[0].asked)} requests")
     assert found.keys() == SEEDED.keys()
     assert all(shown in found[key] for key, (_, shown) in SEEDED.items())
     assert run.verdict is Verdict.NOT_CONFORMANT
@@ -138,6 +136,7 @@ def run_case(server: Server, case: Case, examples: int = 12) -> Judged:
         written["claims"] = {"classes": ["openapi"]}
         written["answer"] = []
         written["openapi"] = {"url": "/openapi.json", **case.keys}
+        written["limits"]["max_wait"] = case.limits
         written.update(case.profile)
 
     return judged(here, edit=edit, examples=examples)
@@ -154,7 +153,9 @@ def test_a_disagreement_turns_its_requirement_red_and_no_other(server: Server, c
     """Exactly what the table says, with a word of why."""
     run = run_case(server, case)
     assert {f"{requirement} {place}" for requirement, place in red(run)} == case.red, red(run)
-    told = [f"expected {r.finding.expected} received {r.finding.received} {r.finding.at} " for r in run.red() if r.finding]
+    told = [
+        f"expected {r.finding.expected} received {r.finding.received} {r.finding.at} " for r in run.red() if r.finding
+    ]
     assert case.why in " ".join(told), told
 
 
@@ -186,5 +187,7 @@ def test_every_requirement_of_the_class_has_a_fault() -> None:
 def test_every_allowed_phrase_of_the_class_has_a_variant() -> None:
     """What the catalogue allows is what the legal variants show."""
     judged = catalogue.load().requirements
-    allowed = {f"{id}: {phrase}" for id in catalogue.editions()["2026.11"].classes["openapi"] for phrase in judged[id].allowed}
+    allowed = {
+        f"{id}: {phrase}" for id in catalogue.editions()["2026.11"].classes["openapi"] for phrase in judged[id].allowed
+    }
     assert allowed == {case.allows for case in LEGAL if case.allows}

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from conformance.outcome import printable
-from conformance.profile import Endpoint, Family, OpenApi, Profile
+from conformance.profile import Endpoint, OpenApi, Profile
 from conformance.selector import at_pointer
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
 ]
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_APART = {"HEAD", "OPTIONS", "TRACE"}
+"""They bring nothing that is sold."""
 _HOPS = 20
 
 
@@ -188,7 +190,7 @@ def charge(profile: Profile, operation: Operation) -> Charge:
     What neither names is free where the profile lists all that costs, and else unknown.
     """
     described = profile.openapi
-    if described is None:
+    if described is None or operation.method in _APART:
         return Charge.UNKNOWN
     told = (
         (Charge.UNKNOWN, described.unknown),
@@ -199,16 +201,11 @@ def charge(profile: Profile, operation: Operation) -> Charge:
     if found and found[0]:
         return found[1]
     if (endpoint := place_endpoint(profile, operation)) is not None:
-        return Charge.PAID if _always_costs(profile, endpoint) else Charge.UNKNOWN
+        # Where a plan, an account or a card decides, the profile's request is refused, and another may not be.
+        return Charge.PAID if endpoint.protocol else Charge.UNKNOWN
     if operation.price is not None:
         return Charge.UNKNOWN if _is_nothing(operation.price) else Charge.PAID
     return Charge.FREE if described.paid and not operation.response(402) else Charge.UNKNOWN
-
-
-def _always_costs(profile: Profile, endpoint: Endpoint) -> bool:
-    """Whether each request costs, whatever is asked: credits may be left, and another card may be good."""
-    families = {answer.family for answer in profile.answers if answer.name in endpoint.answers}
-    return endpoint.protocol is not None or families == {Family.PAYWALL}
 
 
 def _is_nothing(price: Any) -> bool:

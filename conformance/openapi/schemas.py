@@ -65,7 +65,9 @@ def _converted(schema: Any, *, older: bool) -> Any:
         return schema
     if older and isinstance(schema.get("$ref"), str):
         # What stands beside a reference is passed over (OpenAPI 3.0, Reference Object).
-        return {"$ref": schema["$ref"]}
+        reference = {"$ref": schema["$ref"]}
+        # Except by the many who write nullable there, and mean it.
+        return {"anyOf": [{"type": "null"}, reference]} if schema.get("nullable") is True else reference
     found: dict[str, Any] = {}
     for key, value in schema.items():
         if key in _NAMED and isinstance(value, dict):
