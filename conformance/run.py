@@ -139,7 +139,7 @@ def _unaskable(ids: tuple[str, ...], profile: Profile) -> str:
 def concerned(cls: str, endpoint: Endpoint, profile: Profile) -> bool:
     """Whether ``cls`` has something to say about ``endpoint``."""
     own = [answer for answer in profile.answers if answer.name in endpoint.answers]
-    if cls.startswith("x402/"):
+    if cls.startswith("x402/") or cls == "discovery":
         return endpoint.protocol == "x402"
     if cls == "crawl":
         return profile.crawl is not None

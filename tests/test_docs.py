@@ -27,7 +27,7 @@ ROOMS = (
     ("target",),
     ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "answering", "wire"),
     ("fields", "protocols"),
-    ("page", "members", "facts", "family", "recorded", "effects", "balances", "advice", "openapi"),
+    ("page", "members", "facts", "family", "recorded", "effects", "balances", "advice", "openapi", "listing"),
     ("facilitator",),
     (
         "budget",
@@ -43,6 +43,7 @@ ROOMS = (
         "programs",
         "bodies",
         "cases",
+        "adverts",
         "course",
         "identifiers",
         "instances",
