@@ -13,10 +13,12 @@ import hypothesis
 from hypothesis import HealthCheck, Phase
 
 from conformance import catalogue, checks, keys, memory
+from conformance.cases import NONE, SEED
 from conformance.catalogue import Edition, Level, Requirement
 from conformance.checks import Check, Drawn
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
+from conformance.openapi import named, place_of, places
 from conformance.outcome import Finding, Inapplicable, Outcome, Unanswered, Untestable, Violation
 from conformance.probe import Gather, Probe
 from conformance.profile import Endpoint, Environment, FacilitatorMode, Family, Profile
@@ -27,6 +29,7 @@ __all__ = ["Result", "Row", "Run", "concerned", "decided", "lacking", "left_out"
 
 _SHRINKING = 60
 """Examples that are asked at most to make one that is wrong smaller."""
+_RED = frozenset({Outcome.VIOLATED, Outcome.UNMET})
 _UNASKED = frozenset({Outcome.INAPPLICABLE, Outcome.UNTESTABLE, Outcome.ERROR})
 CLASS_OF_FAMILY = frozenset({"paywall", "credits", "decline"})
 
@@ -37,7 +40,7 @@ class Row:
 
     requirement: Requirement
     endpoint: str
-    """The endpoint's name; empty for a requirement on the whole target."""
+    """The endpoint's name, or the operation's; empty for a requirement on the whole target."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -109,9 +112,15 @@ def unjudged(profile: Profile, edition: Edition) -> dict[str, str]:
             reasons[cls] = "this version has no checks for it"
         elif not any(concerned(cls, endpoint, profile) for endpoint in profile.endpoints):
             reasons[cls] = "no endpoint shows it"
-        elif profile.claims is None and (why := _unaskable(ids, profile)):
+        elif profile.claims is None and (why := (cls == "openapi" and _unread(profile)) or _unaskable(ids, profile)):
             reasons[cls] = why
     return reasons
+
+
+def _unread(profile: Profile) -> str:
+    """Why there is no document to judge by; empty where there is one, or where it is none."""
+    unread = profile.openapi.unread if profile.openapi else None
+    return unread.why if unread and unread.kind != "malformed" else ""
 
 
 def _unaskable(ids: tuple[str, ...], profile: Profile) -> str:
@@ -132,10 +141,12 @@ def _unaskable(ids: tuple[str, ...], profile: Profile) -> str:
 def concerned(cls: str, endpoint: Endpoint, profile: Profile) -> bool:
     """Whether ``cls`` has something to say about ``endpoint``."""
     own = [answer for answer in profile.answers if answer.name in endpoint.answers]
-    if cls.startswith("x402/"):
+    if cls.startswith("x402/") or cls == "discovery":
         return endpoint.protocol == "x402"
     if cls == "crawl":
         return profile.crawl is not None
+    if cls == "openapi":
+        return profile.openapi is not None
     if cls == "idempotency":
         return keys.concerned(endpoint, profile)
     if cls == "flows":
@@ -147,16 +158,19 @@ def concerned(cls: str, endpoint: Endpoint, profile: Profile) -> bool:
 
 
 def _places(requirement: Requirement, profile: Profile) -> Iterator[str]:
+    if requirement.scope.endswith("operation"):
+        yield from places(profile, requirement.scope)
+        return
     names = [e.name for e in profile.endpoints if concerned(requirement.cls, e, profile)]
     yield from names if requirement.scope == "endpoint" else [""][: len(names)]
 
 
 def lacking(row: Row, profile: Profile) -> dict[str, str]:
     """The means without which ``row`` cannot be asked here, each with a sentence that says so."""
-    endpoint = next((e for e in profile.endpoints if e.name == row.endpoint), None)
+    endpoint = place_of(profile, row.endpoint)
     name = f'endpoint "{endpoint.name}"' if endpoint else "the target"
     told = {
-        "plain": "",
+        "plain": _no_writing(row, profile),
         "forge": 'target.environment is "production": only plain requests are sent'
         if profile.target.environment is Environment.PRODUCTION
         else "",
@@ -178,6 +192,13 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
     }
     needs = sorted(row.requirement.needs)
     return {need: why for need in needs if (why := told.get(need, f"this version has no means for {need}"))}
+
+
+def _no_writing(row: Row, profile: Profile) -> str:
+    operation = named(profile, row.endpoint) if row.requirement.scope.endswith("operation") else None
+    if operation is None or not operation.writes or profile.target.environment is not Environment.PRODUCTION:
+        return ""
+    return 'target.environment is "production": an operation that may write is not asked'
 
 
 def _declines(endpoint: Endpoint, profile: Profile) -> bool:
@@ -304,7 +325,7 @@ class Run:
 
     def _probe(self, row: Row) -> Probe:
         """Of an endpoint, or of the whole target for one class: another class asks it at the same time."""
-        endpoint = next((e for e in self.profile.endpoints if e.name == row.endpoint), None)
+        endpoint = place_of(self.profile, row.endpoint)
         return self._probes.setdefault(
             row.endpoint or f"* {row.requirement.cls}",
             Probe(
@@ -328,11 +349,15 @@ class Run:
         finding: Finding | None
         if without := left_out(row, self.profile):
             outcome, finding = without
-        elif check.drawn:
+        elif check.drawn and not check.drawn.shared:
             outcome, finding, shown = self._drawn(check, check.drawn, row.requirement.level, probe)
         else:
             shown = [probe.evidence(check.gathers)]
             outcome, finding = decided(check, shown[0], row.requirement.level)
+            if check.drawn and outcome in _RED and NONE not in shown[0].exchanges:
+                smaller = self._drawn(check, check.drawn, row.requirement.level, probe)
+                if smaller[0] is outcome:
+                    outcome, finding, shown = smaller
         return self._result(row, outcome, finding, shown, time.monotonic() - started)
 
     def _drawn(
@@ -364,6 +389,8 @@ class Run:
                 raise _Found
 
         test = hypothesis.given(drawn.values(probe))(example)
+        if drawn.shared:
+            test = hypothesis.seed(SEED)(test)
         # The one that is put on last is asked first.
         for value in reversed(drawn.examples):
             test = hypothesis.example(value)(test)

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import hypothesis.configuration
 import pytest
 
-from conformance import catalogue, collect, facilitator, known, options, profile, run, target
+from conformance import cases, catalogue, collect, facilitator, known, openapi, options, profile, run, target
 from conformance.asking import means_429, request_to
 from conformance.budget import own_payer
 from conformance.exchange import Exchange
@@ -127,11 +127,14 @@ class Session:
     def pytest_sessionstart(self) -> None:
         """Starts the target, asks the sanity request, and makes ready to judge."""
         if self._config.option.collectonly:
+            if "openapi" not in self._unclaimed():
+                self._describe(cases.read(self._profile))
             return
         if self._worker:
             self._means = Means.from_json(self._worker["conformance_means"])
             self._open(self._worker["conformance_base_url"], self._worker["workerid"])
             self._down = self._worker["conformance_down"]
+            self._describe(openapi.from_json(self._profile, json.loads(self._worker["conformance_openapi"])))
             return
         base_url = self._profile.target.base_url
         try:
@@ -158,6 +161,20 @@ class Session:
         )
         self._open(self._process.base_url if self._process else base_url, "main")
         self._down = self._sane("first")
+        if self._run and "openapi" not in self._unclaimed():
+            self._describe(cases.read(self._profile, self._run.wire))
+
+    def _unclaimed(self) -> set[str]:
+        """The classes that the profile does not claim, where it claims any."""
+        claims = self._profile.claims
+        return set() if claims is None else self._edition.classes.keys() - set(claims.classes)
+
+    def _describe(self, read: Profile) -> None:
+        """Goes on with a profile whose OpenAPI document was read: its operations are rows."""
+        self._profile = read
+        self._rows = run.rows(read, self._edition)
+        if self._run:
+            self._run.profile = read
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -165,6 +182,7 @@ class Session:
         node.workerinput["conformance_profile"] = self._digest
         node.workerinput["conformance_base_url"] = self._profile.target.base_url
         node.workerinput["conformance_down"] = self._down
+        node.workerinput["conformance_openapi"] = json.dumps(openapi.to_json(self._profile))
         node.workerinput["conformance_means"] = self._means.to_json()
 
     @pytest.hookimpl(optionalhook=True)

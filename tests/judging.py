@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from serving import GOODS, MARKET, Altered, Change, Relay, relayed, unaltered
 from shop import Shop
 
-from conformance import _data, catalogue, checks, facilitator, profile
+from conformance import _data, cases, catalogue, checks, facilitator, profile
 from conformance.asking import means_429, request_to
 from conformance.exchange import Exchange
 from conformance.facilitator import Control
@@ -132,7 +132,6 @@ def judged(
     edition = catalogue.editions()[loaded.edition]
     if examples is not None:
         edition = replace(edition, floors={**edition.floors, "max_examples": examples})
-    scored = tuple(row for row in rows(loaded, edition) if row.requirement.id.startswith(tuple(only) or ("",)))
     order = [check.requirement for found in checks.load().values() for check in found]
     first = request_to(loaded, loaded.endpoints[0])
     back_off = not means_429(loaded, loaded.endpoints[0])
@@ -144,6 +143,8 @@ def judged(
         hosts=frozenset({urlsplit(base_url).netloc, *loaded.target.helpers}),
         sanity=first,
     )
+    loaded = cases.read(loaded, wire)
+    scored = tuple(row for row in rows(loaded, edition) if row.requirement.id.startswith(tuple(only) or ("",)))
     means = Means(control=control.url if control else "")
     purse = Purse(profile=loaded, means=means, redactor=redactor, began=wire.began, control=control)
     began = time.time()

@@ -163,6 +163,7 @@ def test_a_leak_is_not_waivable() -> None:
             *("http.no-secret", "http.no-card-number", "http.no-card-secret", "http.no-echo"),
             *("flows.refused-after-undo", "flows.refusal-has-no-effect", "flows.success-debits-once"),
             *("flows.parallel-serves-no-more", "flows.parallel-takes-all", "flows.any-order"),
+            "openapi.paid-is-refused",
             *("crawl.nobody-unlocks", "crawl.no-paid-text", "x402.offer.unpaid-is-402"),
             *("idempotency.runs-once", "idempotency.copies-agree", "idempotency.not-to-the-refused"),
             "idempotency.another-caller",

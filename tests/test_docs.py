@@ -27,7 +27,7 @@ ROOMS = (
     ("target",),
     ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "answering", "wire"),
     ("fields", "protocols"),
-    ("page", "members", "marks", "facts", "family", "recorded", "effects", "balances", "advice"),
+    ("page", "members", "marks", "facts", "family", "recorded", "effects", "balances", "advice", "openapi", "listing"),
     ("facilitator",),
     (
         "budget",
@@ -42,6 +42,8 @@ ROOMS = (
         "retries",
         "programs",
         "bodies",
+        "cases",
+        "adverts",
         "course",
         "identifiers",
         "instances",

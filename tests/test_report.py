@@ -85,7 +85,7 @@ def echo() -> Iterator[str]:
 
 def whole(folder: Path) -> Ran:
     """Every class that one endpoint of x402 shows, in a sandbox that we start, payments and restarts included."""
-    others = {"crawl", "paywall", "credits", "decline", "flows", "idempotency", "x402/identifier"}
+    others = {"openapi", "crawl", "paywall", "credits", "decline", "flows", "idempotency", "x402/identifier"}
     classes = [cls for cls, ids in catalogue.editions()["2026.11"].classes.items() if ids and cls not in others]
     claims = f"[claims]\nclasses = {json.dumps(classes)}\n"
     return session(folder, text=paid_profile(claims=claims, target="restart = true\n"), within=120)

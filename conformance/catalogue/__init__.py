@@ -43,7 +43,10 @@ class Requirement:
     needs: frozenset[str]
     """Means without which it cannot be asked: plain, forge, terms, marker, ..."""
     scope: str
-    """``endpoint``: asked at each; ``target``: asked once."""
+    """``endpoint``: asked at each; ``target``: asked once; ``operation``: at each of an OpenAPI document.
+
+    Or at some of these: ``paid-operation``, ``free-operation``, ``priced-operation``.
+    """
     cls: str
     """The class of the edition that it belongs to."""
     since: str

@@ -25,6 +25,8 @@ class Drawn:
     examples: tuple[str, ...]
     """Values that are always asked first: the bugs of history."""
     ask: Callable[[Probe, str], None]
+    shared: bool = False
+    """Whether a gather asks what is drawn, for several checks; it is drawn again to make one that is wrong smaller."""
     per: int = 1
     """Of how many examples that the limits of the profile allow one is drawn: more, where each takes many requests."""
 

@@ -52,6 +52,7 @@ def contradictions(document: dict[str, Any]) -> Iterator[Fault]:
     yield from _expectations(document)
     yield from _allowances(document)
     yield from _bodies(document)
+    yield from _operations(document)
     for at in _URLS:
         if isinstance(url := value_at(document, at), str) and re.match(r"[^/]*//[^/?#]*@", url):
             yield Fault(at=at, says='holds a user name or password; take it out and send { env = "NAME" } in a header')
@@ -148,6 +149,7 @@ def _references(document: dict[str, Any]) -> Iterator[Fault]:
         named = endpoint.get("answers")
         for k, name in enumerate(named if isinstance(named, list) else ()):
             yield from _reference(name, answers, ("endpoint", i, "answers", k), "[[answer]]")
+    yield from _reference(value_at(document, ("openapi", "identity")), identities, ("openapi", "identity"), _IDENTITY)
     for i, flow in _entries(document, "flow"):
         yield from _reference(flow.get("endpoint"), endpoints, ("flow", i, "endpoint"), "[[endpoint]]")
         yield from _reference(flow.get("identity"), identities, ("flow", i, "identity"), _IDENTITY)
@@ -200,6 +202,17 @@ def _bodies(document: dict[str, Any]) -> Iterator[Fault]:
             yield Fault(at=at, says=says)
         elif "body_schema" in endpoint and "json" not in endpoint:
             yield Fault(at=at, says="is the schema of a JSON body, and the endpoint has no json; add one that fits it")
+
+
+def _operations(document: dict[str, Any]) -> Iterator[Fault]:
+    """An operation that is said to be two things."""
+    seen: dict[str, str] = {}
+    for key in ("paid", "free", "unknown"):
+        listed = value_at(document, ("openapi", key))
+        for k, name in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(name, str) and seen.setdefault(name, key) != key:
+                says = f"is {_quoted(name)}, which stands in openapi.{seen[name]} as well; keep one"
+                yield Fault(at=("openapi", key, k), says=says)
 
 
 def _expectations(document: dict[str, Any]) -> Iterator[Fault]:

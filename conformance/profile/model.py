@@ -47,6 +47,7 @@ __all__ = [
     "Step",
     "Target",
     "Terms",
+    "Unread",
     "Variation",
     "When",
     "Witness",
@@ -322,14 +323,33 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """Why an OpenAPI document was not read."""
+
+    kind: Literal["malformed", "beyond", "missing"]
+    """It is none; it is more than is read here; it, or what reads it, is not there."""
+    why: str
+    """A sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenApi:
-    """The target's OpenAPI document and the operationIds that cost, are free, or are not known to be either."""
+    """The target's OpenAPI document, and its operations that cost, are free, or are not known to be either.
+
+    An operation is named by its operationId, by method and path, by its path, or by a pattern of these with ``*``.
+    """
 
     file: Path | None = None
     url: str | None = None
+    """A path is one below ``target.base_url``."""
     paid: tuple[str, ...] = ()
     free: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    identity: str = ANONYMOUS
+    """Who asks where no endpoint says so."""
+    document: Mapping[str, Any] | None = field(default=None, repr=False)
+    """As the run read it."""
+    unread: Unread | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from conformance import openapi
 from conformance.catalogue import Edition
 from conformance.exchange import Exchange
 from conformance.known import KnownFailure, KnownFailures
@@ -184,7 +185,6 @@ def _never_refused(profile: Profile, found: Mapping[tuple[str, str], Result]) ->
 
 def _unasked(profile: Profile) -> tuple[str, ...]:
     parts = {
-        "openapi": profile.openapi is not None,
         "certificate": profile.certificate is not None,
     }
     return tuple(part for part, given in parts.items() if given)
@@ -223,6 +223,7 @@ def to_json(report: Report) -> dict[str, Any]:
             "document": profile.document,
             "origins": [{"key": origin.key, "source": origin.source} for origin in profile.origins],
         },
+        **({"openapi": read} if (read := openapi.to_json(profile)) else {}),
         "began": _moment(report.began),
         "ended": _moment(report.ended),
         "verdict": str(report.verdict),

@@ -6,6 +6,7 @@ import binascii
 import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from conformance.sandbox import account
+from conformance.sandbox import account, advert
 from conformance.sandbox.claims import Claims, InFile, InMemory
 from conformance.sandbox.ledger import Ledger
 from conformance.sandbox.price import GOODS, Good
@@ -49,6 +50,8 @@ def app(
     till = Till(facilitator=facilitator, public_url=public_url, patience=patience, claims=kept) if facilitator else None
     routes = [Route(good.path, _sold(good, public_url, till, handled), methods=[good.method]) for good in goods]
     routes += [Route("/health", _health), Route("/pay", _pay), Route("/robots.txt", _robots)]
+    routes += [Route("/.well-known/x402", _answer(advert.listing(goods, public_url)))]
+    routes += [Route("/openapi.json", _answer(advert.document(goods, public_url)))]
     routes += [Route("/stats", _stats(handled)), *account.routes(public_url, handled, accounts or Ledger())]
     cors = Middleware(
         CORSMiddleware,
@@ -113,6 +116,13 @@ def _stats(handled: dict[str, int]) -> Endpoint:
         return JSONResponse({"handled": handled}, headers={"Cache-Control": "no-store"})
 
     return stats
+
+
+def _answer(document: dict[str, Any]) -> Endpoint:
+    async def answer(_: Request) -> Response:
+        return JSONResponse(document)
+
+    return answer
 
 
 async def _health(_: Request) -> Response:
