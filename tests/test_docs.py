@@ -37,6 +37,7 @@ ROOMS = (
         "gather",
         "attempts",
         "occasions",
+        "caching",
         "replays",
         "volleys",
         "retries",
