@@ -15,7 +15,7 @@ from conformance.caching import (
     contentless,
 )
 from conformance.checks import check
-from conformance.checks.leak import marked, not_for_a_decline, not_served
+from conformance.checks.leak import not_for_a_decline, not_served
 from conformance.checks.opening import attempts, controls, paid_for, served, versions
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
@@ -105,10 +105,11 @@ def test_refused_after_paid(evidence: Evidence) -> None:
     if evidence.endpoint.method != "GET":
         reason = f"the endpoint is asked by {evidence.endpoint.method}, of which no cache keeps anything"
         raise Inapplicable(reason)
-    marker = evidence.endpoint.marker
-    if marker and marked(evidence.response("unpaid"), marker):
+    try:
+        not_served(evidence, evidence.response("unpaid"), "unpaid")
+    except Violation:
         reason = "who does not pay is served before anybody paid"
-        raise Untestable(reason, cause="http.no-paid-content")
+        raise Untestable(reason, cause="http.no-paid-content") from None
     for here in evidence.labels(AFTER):
         if here == f"{AFTER}paid":
             continue
