@@ -19,6 +19,7 @@ from conformance.outcome import Finding, Inapplicable, Outcome, Unanswered, Unte
 from conformance.probe import Probe
 from conformance.profile import Endpoint, Environment, FacilitatorMode, Family, Profile
 from conformance.purse import Purse
+from conformance.window import Window
 from conformance.wire import Wire
 
 __all__ = ["Result", "Row", "Run", "concerned", "decided", "lacking", "left_out", "rows", "unjudged"]
@@ -165,6 +166,9 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
         else f"the profile does not say how {name} is made to fail (failing)",
         "slow": "" if endpoint and endpoint.slow else f"the profile does not say how {name} is made slow (slow)",
         "witness": "" if endpoint and endpoint.witness else f"the profile names no witness for {name}",
+        "browser": ""
+        if profile.browser
+        else "the profile names no browser ([browser] executable; it takes the extra of that name as well)",
         "observe": "" if profile.observe else "the profile names no probe of state ([observe.NAME])",
         "restart": _no_restart(profile),
         "paid-identity": keys.nobody_is_served(endpoint, profile),
@@ -215,8 +219,10 @@ def _no_restart(profile: Profile) -> str:
 
 def left_out(row: Row, profile: Profile) -> tuple[Outcome, Finding] | None:
     """What a row comes to that lacks its means, and so rests on no evidence; None for one that can be asked."""
-    if why := next(iter(lacking(row, profile).values()), ""):
-        claimed = profile.claims is not None
+    if means := lacking(row, profile):
+        why = means.get("browser") or next(iter(means.values()))
+        # What a browser makes of it is beside what its bytes say, and nobody has to have one.
+        claimed = profile.claims is not None and "browser" not in means
         return (Outcome.UNTESTABLE if claimed else Outcome.INAPPLICABLE), Finding(reason=why)
     return None
 
@@ -253,8 +259,17 @@ class Run:
     _probes: dict[str, Probe] = field(default_factory=dict)
     _checks: dict[str, Check] = field(default_factory=dict)
     _until_end: ExitStack = field(default_factory=ExitStack)
+    _window: Window | None = None
 
     def __post_init__(self) -> None:
+        if self.profile.browser:
+            self._window = Window(
+                executable=self.profile.browser.executable,
+                hosts=self.wire.hosts,
+                timeout=self.wire.timeout,
+                max_body=self.profile.limits.max_body,
+            )
+            self._until_end.callback(self._window.close)
         self._checks = {check.requirement: check for found in checks.load().values() for check in found}
 
     def close(self) -> None:
@@ -275,6 +290,7 @@ class Run:
                 purse=self.purse,
                 endpoint=endpoint,
                 until_end=self._until_end,
+                window=self._window,
             ),
         )
         check = self._checks[row.requirement.id]
