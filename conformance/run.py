@@ -256,20 +256,21 @@ class Run:
     purse: Purse
     place: str = "main"
     """Which process this is, so that exchanges of two workers are told apart."""
+    window: Window | None = None
+    """The browser; one of its own, if none is given and the profile names one."""
     _probes: dict[str, Probe] = field(default_factory=dict)
     _checks: dict[str, Check] = field(default_factory=dict)
     _until_end: ExitStack = field(default_factory=ExitStack)
-    _window: Window | None = None
 
     def __post_init__(self) -> None:
-        if self.profile.browser:
-            self._window = Window(
+        if self.profile.browser and self.window is None:
+            self.window = Window(
                 executable=self.profile.browser.executable,
                 hosts=self.wire.hosts,
                 timeout=self.wire.timeout,
                 max_body=self.profile.limits.max_body,
             )
-            self._until_end.callback(self._window.close)
+            self._until_end.callback(self.window.close)
         self._checks = {check.requirement: check for found in checks.load().values() for check in found}
 
     def close(self) -> None:
@@ -290,7 +291,7 @@ class Run:
                 purse=self.purse,
                 endpoint=endpoint,
                 until_end=self._until_end,
-                window=self._window,
+                window=self.window,
             ),
         )
         check = self._checks[row.requirement.id]

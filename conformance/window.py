@@ -29,9 +29,9 @@ RAN = "conformanceRan"
 
 _STARTS_WITHIN = 30.0
 _STOPS_WITHIN = 10.0
-_SETTLES_WITHIN = 0.3
+_SETTLES_WITHIN = 0.2
 """Seconds for what a page does after it was loaded."""
-_FOLLOWS_WITHIN = 1.0
+_FOLLOWS_WITHIN = 0.7
 """Seconds for what comes of following something."""
 _TABS = 60
 _SAID = 10
@@ -120,12 +120,13 @@ class Window:
     """Seconds for one question."""
     max_body: int
     """Bytes of one answer."""
-    _gate: Gate | None = None
-    _loop: asyncio.AbstractEventLoop | None = None
-    _driver: "Playwright | None" = None
-    _browser: "Browser | None" = None
-    _absent: str = ""
-    _last: list[str] = field(default_factory=list)
+    _gate: Gate | None = field(init=False, default=None)
+    _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
+    _thread: threading.Thread | None = field(init=False, default=None)
+    _driver: "Playwright | None" = field(init=False, default=None)
+    _browser: "Browser | None" = field(init=False, default=None)
+    _absent: str = field(init=False, default="")
+    _last: list[str] = field(init=False, default_factory=list)
 
     def fetched(self, origin: str, request: Request) -> Exchange:
         """``request`` as a script of a page of ``origin`` sends it, and as much of the answer as it may read.
@@ -140,12 +141,15 @@ class Window:
 
     def close(self) -> None:
         """Ends the browser, if it was started."""
-        loop, self._loop = self._loop, None
-        if loop is None:
+        loop, thread, self._loop = self._loop, self._thread, None
+        if loop is None or thread is None:
             return
         with suppress(Exception):
-            asyncio.run_coroutine_threadsafe(self._end(), loop).result(2 * _STOPS_WITHIN)
+            asyncio.run_coroutine_threadsafe(self._end(), loop).result(3 * _STOPS_WITHIN)
         loop.call_soon_threadsafe(loop.stop)
+        thread.join(_STOPS_WITHIN)
+        if not thread.is_alive():
+            loop.close()
         if self._gate:
             self._gate.close()
 
@@ -166,7 +170,8 @@ class Window:
     def _run(self, work: Coroutine[Any, Any, T], limit: float) -> T:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            threading.Thread(target=self._loop.run_forever, name="window", daemon=True).start()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="window", daemon=True)
+            self._thread.start()
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(limit)
 
     async def _within(self, ask: Callable[["Page"], Awaitable[Exchange]]) -> Exchange:

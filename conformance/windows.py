@@ -29,17 +29,21 @@ PAGE = "page in a browser"
 INJECTED = "page with canaries"
 
 CANARIES = {
-    "element": f"<img src=x: onerror={RAN}('element')>",
-    "attribute": f"\" autofocus tabindex=0 onfocus=\"{RAN}('attribute')",
-    "quoted": f"' autofocus tabindex=0 onfocus='{RAN}(`quoted`)",
+    "element": f"<img\tsrc=x:\tonerror={RAN}('element')>",
+    "attribute": f"\"\tautofocus\ttabindex=0\tonfocus=\"{RAN}('attribute')//",
+    "quoted": f"'\tautofocus\ttabindex=0\tonfocus='{RAN}(`quoted`)//",
     "script": f"</script><script>{RAN}('script')</script>",
-    "outside": f"--></title></textarea></style><svg onload={RAN}('outside')>",
+    "outside": f"--></title></textarea></style><svg\tonload={RAN}('outside')>",
     "string": f'\';{RAN}("string");//',
     "text": f'";{RAN}(`text`);//',
     "template": f"${{{RAN}('template')}}",
     "link": f"javascript:{RAN}('link')",
 }
-"""What would run if a page repeated it somewhere: by name, each with a call that says which it was."""
+"""What would run if a page repeated it somewhere: by name, each with a call that says which it was.
+
+With tabs for white space: what is written as a plus in a query is none to a script that reads its own address. What
+follows in the same query does not spoil it.
+"""
 
 
 def offer_by_script(probe: Probe) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,16 @@ class Debian:
     def program(self, path: str) -> Path:
         """Where the program is that the packages have at ``path``, such as ``usr/sbin/nginx``."""
         return self.root / path
+
+    def launcher(self, path: str) -> Path:
+        """A program that runs the one at ``path`` with its libraries, for who knows nothing of these."""
+        written = self.root.parent / Path(path).name
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in self.environ().items())
+        beside = written.with_suffix(f".{os.getpid()}")
+        beside.write_text(f'#!/bin/sh\n{variables} exec {shlex.quote(str(self.program(path)))} "$@"\n')
+        beside.chmod(0o755)
+        # Another worker may be about to start it.
+        return beside.rename(written)
 
     def environ(self) -> dict[str, str]:
         """Variables with which its programs find the libraries that came with them."""
