@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from conformance import documents
 from conformance.paid import Paid
+from conformance.seen import Seen
 
 __all__ = ["Exchange", "Failure", "Request", "Response"]
 
@@ -148,7 +149,7 @@ class Failure:
     kind: str
     """refused, timeout, closed, tls, protocol, header-limit, body-limit, coding, rate-limited, budget, unpayable, down.
 
-    Also hung-up: we did not wait for the answer.
+    Also hung-up: we did not wait for the answer. Of a browser: blocked, its no to a script; browser, there is none.
     """
     detail: str
 
@@ -168,6 +169,8 @@ class Exchange:
     """Seconds until its first byte of content; None when it had none."""
     paid: Paid | None = None
     """The payment that was made with it; None when there was none, or we did not make it."""
+    seen: Seen | None = None
+    """What a browser saw; None where none was asked."""
 
     def again(self) -> str:
         """A shell line that shows it again: curl, or bytes on a socket for what curl would not show."""
@@ -196,6 +199,8 @@ class Exchange:
             document["content"] = round(self.content, 4)
         if self.paid:
             document["paid"] = self.paid.to_json()
+        if self.seen:
+            document["seen"] = self.seen.to_json()
         if self.response:
             r = self.response
             document["response"] = {
@@ -236,6 +241,7 @@ class Exchange:
             took=document["took"],
             content=document.get("content"),
             paid=Paid.from_json(document["paid"]) if "paid" in document else None,
+            seen=Seen.from_json(document["seen"]) if "seen" in document else None,
         )
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "as_browser",
     "as_search_engine",
     "behind",
+    "buys",
     "call_to_action",
     "conditional",
     "crawled",
@@ -259,7 +260,12 @@ def behind(probe: Probe) -> None:
 def call_to_action(response: Response) -> Action | None:
     """What a person who wants to pay would follow: the first thing on a page that speaks of it, else the first."""
     found = [action for action in Page.of(response).actions() if action.text]
-    return next((a for a in found if _BUYS.search(a.text) or _BUYS.search(a.target)), found[0] if found else None)
+    return next((a for a in found if buys(a.text, a.target)), found[0] if found else None)
+
+
+def buys(text: str, target: str) -> bool:
+    """Whether something that a person can follow speaks of paying."""
+    return bool(_BUYS.search(text) or _BUYS.search(target))
 
 
 def followed(probe: Probe) -> None:

@@ -15,9 +15,10 @@ from conformance.profile import Endpoint, Entitlement, Profile
 from conformance.protocols import x402
 from conformance.purse import Made, Order, Purse, Standing, Unpayable
 from conformance.selector import at_pointer
+from conformance.window import Window
 from conformance.wire import Wire
 
-__all__ = ["Carry", "Copy", "Gather", "Probe"]
+__all__ = ["Carry", "Copy", "Gather", "Hand", "Probe"]
 
 _LAG = 0.3
 """Seconds for which we look whether a witness moves by itself."""
@@ -25,6 +26,10 @@ _LAG = 0.3
 
 Carry = Callable[[str], Changes]
 """Where a payment travels: from its field value to what changes in the request."""
+
+
+Hand = Callable[[Request], Exchange]
+"""Who sends a request in the place of our own client, and tells what came of it."""
 
 
 class Gather(Protocol):
@@ -63,11 +68,13 @@ class Probe:
     """What is closed when the run ends."""
     broken_off: threading.Event = field(default_factory=threading.Event)
     """Whether the run has ended: nothing is started any more then."""
+    window: Window | None = None
+    """The browser of the run; None where the profile names none."""
     _gathered: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def at(self, endpoint: Endpoint) -> "Probe":
         """A probe of an endpoint of the same target, which has asked nothing yet."""
-        return Probe(profile=self.profile, wire=self.wire, purse=self.purse, endpoint=endpoint)
+        return Probe(profile=self.profile, wire=self.wire, purse=self.purse, endpoint=endpoint, window=self.window)
 
     @property
     def _standing(self) -> Standing:
@@ -97,17 +104,23 @@ class Probe:
         fresh = {label: exchange for label, exchange in self.kept.items() if label not in before}
         return Evidence(profile=self.profile, at=self.endpoint, exchanges={**base.exchanges, **fresh})
 
-    def ask(self, label: str, *, raw: bool = False, **changes: Unpack[Changes]) -> Exchange:
-        """Sends the endpoint's request, with ``changes`` as for ``request_to``, and keeps it as ``label``."""
-        return self.send(label, request_to(self.profile, self.endpoint, **changes), raw=raw)
+    def ask(self, label: str, *, raw: bool = False, by: Hand | None = None, **changes: Unpack[Changes]) -> Exchange:
+        """Sends the endpoint's request, with ``changes`` as for ``request_to``, and keeps it as ``label``.
 
-    def send(self, label: str, request: Request, *, raw: bool = False) -> Exchange:
-        """Sends ``request`` as it stands, ``raw`` as in ``ask``, and keeps it as ``label``."""
+        ``by`` is who sends it in the place of our own client.
+        """
+        return self.send(label, request_to(self.profile, self.endpoint, **changes), raw=raw, by=by)
+
+    def send(self, label: str, request: Request, *, raw: bool = False, by: Hand | None = None) -> Exchange:
+        """Sends ``request`` as it stands, ``raw`` and ``by`` as in ``ask``, and keeps it as ``label``."""
         account = self.endpoint.name if self.endpoint else ""
         if self._standing.open:
             self.kept[label] = Exchange(request=request, failure=Failure(kind="unpayable", detail=self._standing.open))
             return self.kept[label]
         with self.purse.among_others():
+            if by:
+                self.kept[label] = self.wire.send_by(by, request, account=account)
+                return self.kept[label]
             send = self.wire.send_raw if raw else self.wire.send
             exchange = send(request, account=account, back_off=not means_429(self.profile, self.endpoint))
         self.kept[label] = exchange
@@ -121,12 +134,13 @@ class Probe:
         carry: Carry | None = None,
         watched: bool = False,
         raw: bool = False,
+        by: Hand | None = None,
         **changes: Unpack[Changes],
     ) -> Exchange:
         """Sends the endpoint's request with the payment of ``order``, and keeps it as ``label``.
 
         ``carry`` says where the payment travels, if not in the field of its version; ``watched``, whether the witness
-        is read before and after; ``raw`` as in ``ask``. Where the payment cannot be made, the exchange is a failure that
+        is read before and after; ``raw`` and ``by`` as in ``ask``. Where the payment cannot be made, the exchange is a failure that
         says why.
         """
         try:
@@ -141,10 +155,10 @@ class Probe:
         carried = carry(made.value) if carry else Changes(headers={x402.PAYMENT[order.version]: made.value})
         with self.purse.alone() if watched else self.purse.among_others():
             before = self.witnessed() if watched else None
-            exchange = self.ask(label, raw=raw, **_both(changes, carried))
+            exchange = self.ask(label, raw=raw, by=by, **_both(changes, carried))
             after = self.witnessed() if watched else None
         self._watched(label, replace(exchange, paid=self.purse.followed_on(made)), before, after)
-        if carry is None and order == Order(version=order.version, way=order.way):
+        if carry is None and by is None and order == Order(version=order.version, way=order.way):
             self._doubt(label, order)
             self._look_whether_open(label, order)
         return self.kept[label]

@@ -23,6 +23,7 @@ from conformance.outcome import Finding, Inapplicable, Outcome, Unanswered, Unte
 from conformance.probe import Gather, Probe
 from conformance.profile import Endpoint, Environment, FacilitatorMode, Family, Profile
 from conformance.purse import Purse
+from conformance.window import Window
 from conformance.wire import Wire
 
 __all__ = ["Result", "Row", "Run", "concerned", "decided", "lacking", "left_out", "rows", "unjudged"]
@@ -181,6 +182,9 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
         else f"the profile does not say how {name} is made to fail (failing)",
         "slow": "" if endpoint and endpoint.slow else f"the profile does not say how {name} is made slow (slow)",
         "witness": "" if endpoint and endpoint.witness else f"the profile names no witness for {name}",
+        "browser": ""
+        if profile.browser
+        else "the profile names no browser ([browser] executable; it takes the extra of that name as well)",
         "observe": "" if profile.observe else "the profile names no probe of state ([observe.NAME])",
         "restart": _no_restart(profile),
         "paid-identity": keys.nobody_is_served(endpoint, profile),
@@ -238,8 +242,10 @@ def _no_restart(profile: Profile) -> str:
 
 def left_out(row: Row, profile: Profile) -> tuple[Outcome, Finding] | None:
     """What a row comes to that lacks its means, and so rests on no evidence; None for one that can be asked."""
-    if why := next(iter(lacking(row, profile).values()), ""):
-        claimed = profile.claims is not None
+    if means := lacking(row, profile):
+        why = means.get("browser") or next(iter(means.values()))
+        # What a browser makes of it is beside what its bytes say, and nobody has to have one.
+        claimed = profile.claims is not None and "browser" not in means
         return (Outcome.UNTESTABLE if claimed else Outcome.INAPPLICABLE), Finding(reason=why)
     return None
 
@@ -273,14 +279,25 @@ class Run:
     purse: Purse
     place: str = "main"
     """Which process this is, so that exchanges of two workers are told apart."""
+    window: Window | None = None
+    """The browser; one of its own, if none is given and the profile names one."""
     _probes: dict[str, Probe] = field(default_factory=dict)
     _checks: dict[str, Check] = field(default_factory=dict)
     _until_end: ExitStack = field(default_factory=ExitStack)
     _broken_off: threading.Event = field(default_factory=threading.Event)
+    _closed: bool = False
     _apart: Future[None] | None = None
     """What is asked of instances while the target itself is asked; None before, and where nothing is."""
 
     def __post_init__(self) -> None:
+        if self.profile.browser and self.window is None:
+            self.window = Window(
+                executable=self.profile.browser.executable,
+                hosts=self.wire.hosts,
+                timeout=self.wire.timeout,
+                max_body=self.profile.limits.max_body,
+            )
+            self._until_end.callback(self.window.close)
         self._checks = {check.requirement: check for found in checks.load().values() for check in found}
 
     def close(self) -> None:
@@ -290,6 +307,7 @@ class Run:
             if self._apart:
                 wait([self._apart])
         finally:
+            self._closed = True
             self._until_end.close()
             self.wire.close()
             self.purse.close()
@@ -320,7 +338,7 @@ class Run:
                     probe.gather(gather)
         finally:
             # Who does not wait for us has closed before us.
-            if self._broken_off.is_set():
+            if self._closed:
                 self._until_end.close()
 
     def _probe(self, row: Row) -> Probe:
@@ -335,6 +353,7 @@ class Run:
                 endpoint=endpoint,
                 until_end=self._until_end,
                 broken_off=self._broken_off,
+                window=self.window,
             ),
         )
 

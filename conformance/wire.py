@@ -87,6 +87,14 @@ class Wire:
         self._reader.close()
         return self._asked_within_bounds(request, self._once_raw, account=account, back_off=back_off)
 
+    def send_by(self, hand: Callable[[Request], Exchange], request: Request, *, account: str = "") -> Exchange:
+        """Has another hand than our own client send ``request``, such as a browser, within the same bounds and recorded."""
+        if refusal := self._refusal(request, account):
+            return self._recorded(Exchange(request=request, failure=refusal, at=self._now()))
+        self._asked[account] = self._asked.get(account, 0) + 1
+        at = self._now()
+        return self._recorded(replace(hand(request), at=at))
+
     def send_together(self, requests: Sequence[Request], *, account: str = "") -> tuple[Exchange, ...]:
         """Sends ``requests`` at the same time, each as ``send_raw`` does, and returns when all are answered."""
         return self.send_in_turn([Turn(request=request) for request in requests], account=account)
@@ -228,6 +236,7 @@ class Wire:
                 after=self._content(answered.after),
             ),
             failure=failed and Failure(kind=failed.kind, detail=self._text(failed.detail)),
+            seen=exchange.seen and exchange.seen.told(self._text),
         )
 
     def _text(self, value: str) -> str:

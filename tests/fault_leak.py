@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -99,6 +100,39 @@ def _key_echoed(asked: Asked, answer: Answer) -> None:
 
 def _adds_to_page(text: str) -> Change:
     return when(browses, lambda answer: setattr(answer, "body", answer.body + f"<pre>{text}</pre>".encode()))
+
+
+_TAG = '"bought"'
+
+
+def _kept_from(status: int, asks: Callable[[Asked], bool]) -> Change:
+    """A cache that answers so from what an identity got that paid, to who asks so."""
+    kept: dict[str, bytes] = {}
+
+    def change(asked: Asked, answer: Answer) -> None:
+        if "sandbox-account" in asked.headers and answer.status == 200:
+            kept[asked.path] = answer.body
+            answer.set("ETag", _TAG)
+        elif asked.path in kept and asks(asked):
+            answer.become(status)
+            answer.body = kept[asked.path]
+
+    return change
+
+
+def _kept_at_the_second_time() -> Change:
+    """A cache that keeps what was bought twice, until somebody asked for it."""
+    bought: Counter[str] = Counter()
+
+    def change(asked: Asked, answer: Answer) -> None:
+        if "sandbox-account" in asked.headers and asked.method == "GET":
+            bought[asked.path] += 1
+        elif bought[asked.path] == 2 and asked.method == "GET":
+            bought[asked.path] = 0
+            answer.become(200)
+            answer.say(PAID[asked.path.strip("/")])
+
+    return change
 
 
 LEAK = (
@@ -269,6 +303,19 @@ LEAK = (
         "http.no-stack-trace",
         at=PROBLEMS,
     ),
+    fault(
+        "a cache has parts of what was bought for everybody",
+        _kept_from(206, lambda asked: "range" in asked.headers),
+        "http.refused-after-paid",
+        at=GET,
+    ),
+    fault(
+        "who knows the tag of what was bought is told that it is the same",
+        _kept_from(304, lambda asked: asked.headers.get("if-none-match") == _TAG),
+        "http.refused-after-paid",
+        at=GET,
+    ),
+    fault("a cache keeps what is bought often", _kept_at_the_second_time(), "http.refused-after-paid", at=GET),
     fault("the page for browsers shows a traceback", _adds_to_page(_TRACE), "http.no-stack-trace"),
     fault("the page for browsers shows a key", _adds_to_page("AKIAIOSFODNN7EXAMPLE"), "http.no-secret"),
 )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from fault_caching import CACHING
 from fault_facilitator import FACILITATOR
 from fault_replay import REPLAYED
 from fault_retry import RETRIED
@@ -128,6 +129,7 @@ def _leaky(answer: Answer) -> None:
 
 
 SETTLEMENT: tuple[PaidFault, ...] = (
+    *CACHING,
     *FACILITATOR,
     *REPLAYED,
     *RETRIED,

@@ -24,6 +24,7 @@ from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
 from conformance.report import document
 from conformance.run import Result, Run, rows
+from conformance.window import Window
 from conformance.wire import Wire
 
 __all__ = [
@@ -112,12 +113,14 @@ def judged(
     examples: int | None = None,
     control: Control | None = None,
     only: Sequence[str] = (),
+    window: Window | None = None,
 ) -> Judged:
     """Every row of the sandbox's profile, asked of a server at ``base_url`` as a run does, and concluded.
 
     ``claims`` replaces the claimed classes, ``edit`` changes the profile's document after that. With ``examples`` that
     many payments are drawn, beside those that are always asked, and the edition is content with that. ``control`` is
-    that of the scripted facilitator, where the profile has one; ``only`` are beginnings of ids.
+    that of the scripted facilitator, where the profile has one; ``only`` are beginnings of ids, ``window`` a browser that
+    runs already.
     """
 
     def both(written: dict[str, Any]) -> None:
@@ -150,7 +153,7 @@ def judged(
     began = time.time()
     try:
         sanity: dict[str, Exchange] = {"first": wire.send(first, back_off=back_off)}
-        run = Run(profile=loaded, edition=edition, wire=wire, purse=purse)
+        run = Run(profile=loaded, edition=edition, wire=wire, purse=purse, window=window)
         results = {row.key: run.judge(row) for row in sorted(scored, key=lambda row: order.index(row.requirement.id))}
         sanity["last"] = wire.send(first, back_off=back_off)
     finally:
@@ -246,6 +249,7 @@ def judged_paid(
     edit: Edit | None = None,
     examples: int = 2,
     only: Sequence[str] = (),
+    window: Window | None = None,
     **flaws: Any,
 ) -> Judged:
     """The classes that take payments, judged at ``goods`` of a shop with ``flaws``; ``only`` are beginnings of ids.
@@ -269,4 +273,4 @@ def judged_paid(
             edit(written)
 
     only = only or tuple(f"{cls.replace('/', '.')}." for cls in PAID)
-    return judged(here, edit=both, examples=examples, control=running.control, only=only)
+    return judged(here, edit=both, examples=examples, control=running.control, only=only, window=window)

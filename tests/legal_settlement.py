@@ -7,6 +7,7 @@ from typing import Any
 
 from fault_facilitator import hung
 from fault_order import offering, taken_as
+from legal_caching import LEGAL_CACHING
 from legal_replay import LEGAL_REPLAY
 from legal_retry import LEGAL_RETRY
 from paid_fault import PaidLegal, legal
@@ -193,6 +194,7 @@ def _turned_away() -> dict[str, Any]:
 
 
 LEGAL_SETTLEMENT: tuple[PaidLegal, ...] = (
+    *LEGAL_CACHING,
     *LEGAL_REPLAY,
     *LEGAL_RETRY,
     legal(

@@ -159,7 +159,7 @@ def test_a_leak_is_not_waivable() -> None:
     assert leaks == dict.fromkeys(
         [
             *("http.unpaid-is-refused", "http.refused-for-any-body", "http.refused-for-everyone"),
-            *("http.head-leaks-nothing", "http.no-paid-content"),
+            *("http.head-leaks-nothing", "http.no-paid-content", "http.refused-after-paid"),
             *("http.no-secret", "http.no-card-number", "http.no-card-secret", "http.no-echo"),
             *("flows.refused-after-undo", "flows.refusal-has-no-effect", "flows.success-debits-once"),
             *("flows.parallel-serves-no-more", "flows.parallel-takes-all", "flows.any-order"),

@@ -12,7 +12,7 @@ from variant import endpoints, terms, unpriced
 
 __all__ = ["UNPROVEN", "Unproven"]
 
-_MARKER = frozenset({"http.no-paid-content", "http.head-leaks-nothing"})
+_MARKER = frozenset({"http.no-paid-content", "http.refused-after-paid", "http.head-leaks-nothing"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,11 @@ UNPROVEN = (
         edit=endpoints(marker="hurricane"),
         untestable=_MARKER,
     ),
-    Unproven(name="nobody is named who has paid", edit=endpoints(paid_identity=None), untestable=_MARKER),
+    Unproven(
+        name="nobody is named who has paid",
+        edit=endpoints(paid_identity=None),
+        untestable=_MARKER - {"http.refused-after-paid"},
+    ),
     Unproven(
         name="no marker is named",
         edit=endpoints(marker=None),

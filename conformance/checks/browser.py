@@ -22,7 +22,7 @@ from conformance.protocols import x402
 _SIMPLE = {"get", "head", "post"}
 
 
-def _across_origins(evidence: Evidence) -> None:
+def across_origins(evidence: Evidence) -> None:
     """CORS is judged where it is claimed or some answer admits an origin."""
     evidence.response("unpaid")
     evidence.response("cross-origin")
@@ -36,7 +36,7 @@ def _across_origins(evidence: Evidence) -> None:
 
 
 def _preflights(evidence: Evidence) -> tuple[str, ...]:
-    _across_origins(evidence)
+    across_origins(evidence)
     if evidence.endpoint.protocol is None:
         reason = "the endpoint speaks no payment protocol, so that no field carries a payment"
         raise Inapplicable(reason)
@@ -67,7 +67,7 @@ def test_preflight_allows_payment(evidence: Evidence) -> None:
 
 @check("browser.exposes-offer", unpaid, cross_origin, preflight)
 def test_exposes_offer(evidence: Evidence) -> None:
-    _across_origins(evidence)
+    across_origins(evidence)
     response = refusal(evidence, "cross-origin")
     exposed = fields.tokens(response.values("access-control-expose-headers"))
     for name in ("payment-required", "www-authenticate"):
@@ -77,7 +77,7 @@ def test_exposes_offer(evidence: Evidence) -> None:
 
 @check("browser.refusal-names-origin", unpaid, cross_origin, preflight)
 def test_refusal_names_origin(evidence: Evidence) -> None:
-    _across_origins(evidence)
+    across_origins(evidence)
     response = refusal(evidence, "cross-origin")
     if (allowed := response.value("access-control-allow-origin")) not in {"*", origin(evidence.endpoint)}:
         raise Violation(

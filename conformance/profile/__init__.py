@@ -5,6 +5,7 @@ from conformance.profile.load import from_document, load, load_rules, of_rules
 from conformance.profile.model import (
     Amount,
     Answer,
+    Browser,
     Budget,
     Certificate,
     Claims,
@@ -49,6 +50,7 @@ __all__ = [
     "ANONYMOUS",
     "Amount",
     "Answer",
+    "Browser",
     "Budget",
     "Certificate",
     "Claims",

@@ -13,7 +13,7 @@ from conformance.profile.source import put
 
 __all__ = ["Resolved", "bears_secret", "literal_secrets", "resolved", "scrubbed", "strings"]
 
-_OPEN = {("target", "base_url"), ("facilitator", "listen"), ("facilitator", "url")}
+_OPEN = {("target", "base_url"), ("facilitator", "listen"), ("facilitator", "url"), ("browser", "executable")}
 _CREDENTIAL = re.compile(
     r"(proxy-)?authorization|cookie|api-?key|.*-key|.*(token|secret|password).*",
     re.IGNORECASE,

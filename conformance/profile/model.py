@@ -26,6 +26,7 @@ from conformance.selector import Selector
 __all__ = [
     "Amount",
     "Answer",
+    "Browser",
     "Budget",
     "Certificate",
     "Claims",
@@ -215,6 +216,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """The browser in which pages are looked at."""
+
+    executable: str
+    """A path, or a name on PATH."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crawl:
     """What search engines are meant to index."""
 
@@ -396,6 +405,7 @@ class Profile:
     flows: tuple[Flow, ...] = ()
     openapi: OpenApi | None = None
     crawl: Crawl | None = None
+    browser: Browser | None = None
     limits: Limits = field(default_factory=Limits)
     certificate: Certificate | None = None
     document: dict[str, Any] = field(repr=False)

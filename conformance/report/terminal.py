@@ -113,10 +113,13 @@ def _found_in_nothing(expression: str) -> Scalar | None:
 
 
 def _wanting(report: Report) -> Iterator[str]:
-    """How many rows nobody claimed and nobody could ask: the word of the verdict does not show it."""
-    if report.profile.claims is not None:
-        return
+    """How many rows nobody claimed and nobody could ask: the word of the verdict does not show it.
+
+    Those that take a browser are left out of a class that is claimed, too.
+    """
     lacks = [means for row in report.rows if row.key in report.results and (means := lacking(row, report.profile))]
+    if report.profile.claims is not None:
+        lacks = [{"browser": means["browser"]} for means in lacks if "browser" in means]
     if lacks:
         wanted = Counter(need for means in lacks for need in means)
         rows = f"{len(lacks)} row{'s' if len(lacks) > 1 else ''}"

@@ -89,7 +89,8 @@ def _sold(good: Good, public_url: str, till: Till | None, handled: dict[str, int
         if request.headers.get("sandbox-account") == "subscriber":
             return await make(request)
         brought = [(v, request.headers[_PAYMENT[v]]) for v in good.versions if _PAYMENT[v] in request.headers]
-        if not brought:
+        # A HEAD buys nothing: whoever pays with it would get no content.
+        if not brought or request.method == "HEAD":
             return refusal(request, good, public_url, f"{_PAYMENT[good.versions[-1]].upper()} header is required")
         if len(brought) > 1 or any(len(request.headers.getlist(_PAYMENT[version])) > 1 for version, _ in brought):
             return refusal(request, good, public_url, "one payment at a time", status=400)
