@@ -30,6 +30,7 @@ __all__ = [
     "ELSEWHERE",
     "FREE",
     "HEAD",
+    "KEPT",
     "NOWHERE",
     "PLAIN",
     "SERVED",
@@ -43,6 +44,7 @@ __all__ = [
     "buys_nothing",
     "free_path",
     "heads",
+    "kept_open",
     "refuses",
     "slow",
     "usual",
@@ -57,6 +59,7 @@ PLAIN = " (and then as usual)"
 WATCHED = " (watched)"
 """What the controls of a request are called, after its own name."""
 HEAD = "HEAD"
+KEPT = "behind a paid one, "
 SERVED = "HEAD: GET by who has paid"
 NOWHERE = "as usual, at a path that is nowhere"
 AT_FIRST = "as usual, at first"
@@ -290,6 +293,26 @@ def heads(probe: Probe) -> None:
         _noted(probe, SERVED, before)
     elif endpoint.protocol and probe.purse.scripted and (answer := probe.kept["unpaid"].response):
         probe.pay(SERVED, Order(version=spoken(endpoint.versions, answer)[-1]), watched=True)
+
+
+def kept_open(probe: Probe) -> None:
+    """The request of who has paid, and the usual one behind it on the same connection: in one write, and after a pause."""
+    probe.gather(unpaid)
+    probe.gather(paid)
+    endpoint = probe.endpoint
+    if endpoint is None or endpoint.paid_identity is None or not _worthwhile(probe):
+        return
+    bought = spelled(request_to(probe.profile, endpoint, identity=endpoint.paid_identity)).request()
+    first = replace(bought, headers=(*bought.headers, ("Connection", "keep-alive"))).message().decode("latin-1")
+    plain = _usual(probe).request()
+    probe.send(f"{KEPT}in one write", replace(plain, line=first + plain.line), raw=True)
+    if _shows(probe, f"{KEPT}in one write"):
+        probe.send(f"{KEPT}in one write{PLAIN}", plain, raw=True)
+    if endpoint.method == "GET":
+        probe.ask(f"{KEPT}paid", identity=endpoint.paid_identity)
+        probe.ask(f"{KEPT}one after the other")
+        if _shows(probe, f"{KEPT}one after the other"):
+            probe.send(f"{KEPT}one after the other{PLAIN}", plain, raw=True)
 
 
 def variants(probe: Probe) -> st.SearchStrategy[str]:

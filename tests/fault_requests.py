@@ -489,6 +489,7 @@ FAULTS: tuple[Round, ...] = (
         Ways(routes=read(decoded), skips=lambda asked: bool(asked.has("range")) and "%" in asked.path),
         "any-variant",
     ),
+    around("it knows who has paid by his connection", Ways(remembers=True), "kept-connection"),
     around("it becomes slow by a long query", _once(lambda asked: len(asked.query) > 4096, sleeps=0.4), "survives"),
     around(
         "it breaks by a NUL, for good",
@@ -505,7 +506,7 @@ FAULTS: tuple[Round, ...] = (
 _EVERY = (
     *("slashes", "dot-segments", "suffixes", "letter-case", "encoded-letters", "encoded-slashes", "malformed-escapes"),
     *("control-characters", "target-forms", "fragments", "queries", "hosts", "rewritten-url", "trusted-fields"),
-    *("special-fields", "odd-fields", "method-override", "bodies", "other-methods"),
+    *("special-fields", "odd-fields", "method-override", "bodies", "other-methods", "kept-connection"),
 )
 
 
@@ -554,7 +555,7 @@ UNPROVEN: tuple[Round, ...] = (
     around(
         "nobody has paid, so that the marker was never seen",
         Ways(),
-        *_EVERY,
+        *_EVERY[:-1],
         edit=endpoint(paid_identity=None),
     ),
     around(
@@ -576,13 +577,22 @@ UNPROVEN: tuple[Round, ...] = (
         "the marker stands on the page for every path that is nowhere",
         Ways(other=lambda _: _PAGE),
         *set(_EVERY)
-        - {"queries", "hosts", "trusted-fields", "special-fields", "odd-fields", "bodies", "other-methods"}
-        - {"method-override"},
+        - {
+            "queries",
+            "hosts",
+            "trusted-fields",
+            "special-fields",
+            "odd-fields",
+            "bodies",
+            "other-methods",
+            "method-override",
+            "kept-connection",
+        },
     ),
     around(
         "a firewall shuts out who asks oddly",
         _banned(lambda asked: "%00" in asked.target, said(403, code="banned")),
-        *_EVERY[5:],
+        *_EVERY[5:-1],
     ),
     around(
         "HEAD is answered, and nothing shows what ran",

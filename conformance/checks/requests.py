@@ -5,18 +5,21 @@ from conformance.around import (
     BATCHES,
     ELSEWHERE,
     HEAD,
+    KEPT,
     PLAIN,
     SERVED,
     SOUND,
     after,
+    asked_of,
     at_first,
     heads,
+    kept_open,
     slow,
     variant,
     variants,
 )
 from conformance.checks import Drawn, check
-from conformance.checks.detour import moved, opens_nothing, refused, shown, stands_open
+from conformance.checks.detour import as_before, moved, opens_nothing, proven, refused, shown, stands_open
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import paid, unpaid
@@ -195,6 +198,28 @@ def test_bodies(evidence: Evidence) -> None:
 @check("requests.other-methods", unpaid, paid, at_first, _METHODS)
 def test_other_methods(evidence: Evidence) -> None:
     opens_nothing(evidence, Group.METHODS, _METHODS.batch)
+
+
+@check("requests.kept-connection", unpaid, paid, kept_open)
+def test_kept_connection(evidence: Evidence) -> None:
+    refused(evidence)
+    if evidence.endpoint.paid_identity is None:
+        reason = "the profile names nobody who has paid (paid_identity), behind whom somebody else could come"
+        raise Inapplicable(reason)
+    for label in asked_of(evidence.labels(KEPT)):
+        had = evidence.exchange(label)
+        if label.endswith("paid") or (had.failure and had.failure.kind == "closed"):
+            continue
+        response = evidence.response(label)
+        if where := shown(evidence, label):
+            as_before(evidence, f"{label}{PLAIN}")
+            raise Violation(
+                expected="a refusal, whoever paid before on the same connection",
+                received=f"{response.shown()} with what is sold, in {where}",
+                at=label,
+                exchange=label,
+            )
+    proven(evidence)
 
 
 @check(
