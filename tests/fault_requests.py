@@ -604,9 +604,10 @@ UNPROVEN: tuple[Round, ...] = (
     around("it is open to everybody by then", _opens_for_good, *_EVERY),
     around(
         "it lets what it does not like wait",
-        Ways(sleeps=lambda asked: 3.0 if "%c0" in asked.target else 0.0),
+        Ways(sleeps=lambda asked: 1.6 if "%c0" in asked.target else 0.0),
         "encoded-slashes",
         "malformed-escapes",
         "queries",
+        edit=lambda written: written["target"].update(timeout=1.0),
     ),
 )
