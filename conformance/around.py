@@ -21,7 +21,7 @@ from conformance.probe import Probe
 from conformance.profile import Endpoint, Family, Profile
 from conformance.purse import Order
 from conformance.spelling import Spelling, spelled
-from conformance.ways import JOIN, PARTS, WAYS, Group, along
+from conformance.ways import JOIN, PARTS, WAYS, Group, Part, along
 
 __all__ = [
     "AGAIN",
@@ -316,12 +316,16 @@ def kept_open(probe: Probe) -> None:
 
 
 def variants(probe: Probe) -> st.SearchStrategy[str]:
-    """Ways that go together, one for each part of a request at most, joined; empty for none."""
+    """Ways that go together, joined: one to write the path, and one or two others; empty for none."""
     if probe.endpoint is None:
         return st.just("")
     plain = _usual(probe)
-    parts = (["", *(key for key in keys if WAYS[key].of(plain))] for keys in PARTS.values())
-    return st.tuples(*map(st.sampled_from, parts)).map(lambda keys: JOIN.join(filter(None, keys)))
+    known = {part: [key for key in keys if WAYS[key].of(plain)] for part, keys in PARTS.items()}
+    others = [key for part, keys in known.items() if part is not Part.PATH for key in keys]
+    # A path and one thing more, as a rule: each by itself has a row, and what is odd in all it has is refused for any of it.
+    more = st.one_of(st.just(""), st.just(""), st.sampled_from(["", *others]))
+    drawn = st.tuples(st.sampled_from(["", *others]), st.sampled_from(["", *known[Part.PATH]]), more)
+    return drawn.map(lambda keys: JOIN.join(dict.fromkeys(filter(None, keys))))
 
 
 def variant(probe: Probe, value: str) -> None:
