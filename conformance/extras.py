@@ -134,7 +134,13 @@ _WEBSOCKET = (
     ("Sec-WebSocket-Version", "13"),
     ("Sec-WebSocket-Key", "Y29uZm9ybWFuY2UtNDAyIQ=="),
 )
-_H2C = (("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQAAP__"))
+# What comes in frames is looked at as it stands, and so is not to be compressed.
+_H2C = (
+    ("Connection", "Upgrade, HTTP2-Settings"),
+    ("Upgrade", "h2c"),
+    ("HTTP2-Settings", "AAMAAABkAAQAAP__"),
+    ("Accept-Encoding", "identity"),
+)
 SPECIAL: Mapping[str, Respelt] = {
     "Range": fielded(("Range", "bytes=0-")),
     "Range, several": fielded(("Range", "bytes=0-,0-")),

@@ -44,6 +44,8 @@ def endpoint(**members: object) -> Edit:
     return edit
 
 
+_POSTED = endpoint(method="POST", json={"city": "Paris"})
+
 without_witness = endpoint(witness=None)
 
 
@@ -455,6 +457,22 @@ FAULTS: tuple[Round, ...] = (
         ),
         "other-methods",
     ),
+    around(
+        "its POST costs, and its GET does not",
+        Ways(priced=methods("POST"), serves=frozenset({"GET", "HEAD", "POST"})),
+        "other-methods",
+        "method-override",
+        edit=_POSTED,
+    ),
+    around(
+        "its guard reads JSON alone",
+        replace(
+            skips(lambda asked: asked.method == "POST" and "json" not in asked.has("content-type")),
+            serves=frozenset({"POST"}),
+        ),
+        "bodies",
+        edit=_POSTED,
+    ),
     around("its handler runs for HEAD", _HEAD, "head-runs-nothing"),
     around("its handler runs for HEAD, where no witness sees it", _HEAD, "head-runs-nothing", edit=without_witness),
     around(
@@ -523,6 +541,11 @@ def _banned(wrong: Callable[[Asked], bool], ban: Said) -> Callable[[], Ways]:
         return Ways(first=first)
 
     return make
+
+
+def _on_credit(written: dict[str, Any]) -> None:
+    """It refuses for want of credits, and says how many are left."""
+    written["answer"][0] |= {"family": "credits", "facts": {"balance": "/balance"}}
 
 
 def _moody() -> Ways:
@@ -602,6 +625,17 @@ UNPROVEN: tuple[Round, ...] = (
     ),
     around("it was served once, and not again", _moody, *_EVERY[:5]),
     around("it is open to everybody by then", _opens_for_good, *_EVERY),
+    around(
+        "what is left may pay for another view",
+        Ways(skips=lambda asked: "amp=1" in asked.query, refuses=lambda _: said(402, code="upgrade", balance=3)),
+        "queries",
+        edit=_on_credit,
+    ),
+    around(
+        "it is broken for good",
+        _once(_nul, says=_at_runs(404)),
+        *_EVERY[5:-1],
+    ),
     around(
         "it lets what it does not like wait",
         Ways(sleeps=lambda asked: 1.6 if "%c0" in asked.target else 0.0),

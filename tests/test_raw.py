@@ -380,7 +380,9 @@ def test_what_is_not_http_is_a_failure(garbage: bytes) -> None:
 
 def test_what_follows_an_upgrade_is_kept_as_bytes() -> None:
     """A 101 is an answer, and whatever is spoken from there on stands behind it."""
-    got = answer(asked(waiting(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n\0\1sunny")))
+    got = answer(
+        asked(waiting(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n\0\1sunny"))
+    )
     assert (got.status, got.body, got.after) == (101, b"", b"\0\1sunny")
 
 
