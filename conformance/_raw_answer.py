@@ -50,6 +50,16 @@ class RawFailure:
     detail: str
 
 
+def _asking(method: str, max_header: int) -> h11.Connection:
+    """A machine that believes that it asked by `method`; what it would have sent is dropped, other bytes go out instead."""
+    machine = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header)
+    framing = method if method in {"HEAD", "CONNECT"} else "GET"
+    # To have proposed an upgrade costs nothing, and lets h11 take a 101.
+    machine.send(h11.Request(method=framing, target="/", headers=[("Host", "x"), ("Upgrade", "x")]))
+    machine.send(h11.EndOfMessage())
+    return machine
+
+
 @dataclass(slots=True, kw_only=True)
 class Reader:
     """Bytes in, one answer out; knows no socket."""
@@ -58,6 +68,8 @@ class Reader:
     lingers: bool
     max_body: int
     max_header: int
+    skips: int = 0
+    """Answers to come before the one that is read: to requests before it on the same connection."""
     head: h11.Response | h11.InformationalResponse | None = None
     unanswered: int = 0
     body: bytearray = field(default_factory=bytearray)
@@ -68,15 +80,23 @@ class Reader:
     finished: float | None = None
 
     @classmethod
-    def of(cls, method: str, max_body: int, max_header: int) -> Self:
-        """A reader for the answer to one request of `method`, with both bounds in bytes."""
-        machine = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header)
-        # h11 must believe that it asked; what it would have sent is dropped, the bytes of the caller go out instead.
-        framing = method if method in {"HEAD", "CONNECT"} else "GET"
-        # To have proposed an upgrade costs nothing, and lets h11 take a 101.
-        machine.send(h11.Request(method=framing, target="/", headers=[("Host", "x"), ("Upgrade", "x")]))
-        machine.send(h11.EndOfMessage())
-        return cls(machine=machine, lingers=method == "HEAD", max_body=max_body, max_header=max_header)
+    def of(cls, method: str, max_body: int, max_header: int, skips: int = 0) -> Self:
+        """A reader for the answer to one request of `method`, with both bounds in bytes, after `skips` others."""
+        return cls(
+            machine=_asking(method, max_header),
+            lingers=method == "HEAD",
+            max_body=max_body,
+            max_header=max_header,
+            skips=skips,
+        )
+
+    def _next(self) -> None:
+        """Begins again, with what came behind the answer that was read."""
+        rest = self.machine.trailing_data[0]
+        self.machine, self.head, self.skips, self.unanswered = _asking("GET", self.max_header), None, self.skips - 1, 0
+        self.body.clear()
+        if rest:
+            self.machine.receive_data(rest)
 
     def feed(self, data: bytes) -> None:
         """Take what arrived; empty bytes mean that the server closed."""
@@ -121,6 +141,8 @@ class Reader:
                 # Whatever is spoken from here on, its bytes are kept.
                 self.head, self.finished, self.lingers = event, now, True
                 self.after += self.machine.trailing_data[0][: self.max_body]
+            elif isinstance(event, h11.EndOfMessage) and self.skips:
+                self._next()
             elif not isinstance(event, h11.InformationalResponse):
                 # The end of the message, or the end of HTTP after a CONNECT that was granted.
                 self.finished = now

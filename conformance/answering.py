@@ -125,6 +125,7 @@ class Reader:
             method=request.method,
             timeout=self.timeout,
             max_body=self.max_body,
+            skips=request.follows,
         )
         return self._understood(answer, request.method)
 

@@ -42,7 +42,15 @@ class Request:
     headers: Fields = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
     line: str = field(default="", repr=False)
-    """The request line as it goes out, where it is not that of ``method`` and ``url``: only bytes on a socket show it."""
+    """The request line as it goes out, where it is not that of ``method`` and ``url``: only bytes on a socket show it.
+
+    Whole requests may stand before it, which go out on the same connection.
+    """
+
+    @property
+    def follows(self) -> int:
+        """How many whole requests stand before it in ``line``, on the same connection."""
+        return self.line.count("\r\n\r\n")
 
     def curl(self) -> str:
         """A shell line that sends it again; secrets come from the environment."""

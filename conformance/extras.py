@@ -94,6 +94,20 @@ TRUSTED: Mapping[str, Respelt] = {
     ),
     "a request from inside": fielded(*((name, "true") for name in _INSIDE)),
     "a user whom a proxy knows": fielded(*((name, "admin") for name in _USERS)),
+    "a request from inside, in numbers": fielded(*((name, "1") for name in (*_INSIDE, *_PAID))),
+    "a robot of a search engine": fielded(
+        ("User-Agent", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"),
+        ("From", "googlebot(at)googlebot.com"),
+    ),
+    "a probe of health": fielded(("User-Agent", "ELB-HealthChecker/2.0 kube-probe/1.33")),
+    "a reader from a search engine": fielded(("Referer", "https://www.google.com/"), ("Sec-Fetch-Site", "cross-site")),
+    "a reader of its own pages": lambda plain: plain.with_fields(
+        ("Referer", f"{plain.origin}/"), ("Origin", plain.origin)
+    ),
+    "a token that nobody gave out": fielded(("Authorization", "Bearer conformance")),
+    "a key that nobody gave out": fielded(
+        *((name, "conformance") for name in ("X-Api-Key", "Api-Key", "X-Auth-Token", "X-Access-Token", "X-License"))
+    ),
     "a payment that is made": fielded(*((name, "true") for name in _PAID), ("X-Payment-Status", "paid")),
     "a receipt": fielded(("PAYMENT-RESPONSE", _RECEIPT), ("X-PAYMENT-RESPONSE", _RECEIPT)),
     # CVE-2025-29927: a request that names the middleware often enough went past it.
@@ -120,7 +134,13 @@ _WEBSOCKET = (
     ("Sec-WebSocket-Version", "13"),
     ("Sec-WebSocket-Key", "Y29uZm9ybWFuY2UtNDAyIQ=="),
 )
-_H2C = (("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQAAP__"))
+# What comes in frames is looked at as it stands, and so is not to be compressed.
+_H2C = (
+    ("Connection", "Upgrade, HTTP2-Settings"),
+    ("Upgrade", "h2c"),
+    ("HTTP2-Settings", "AAMAAABkAAQAAP__"),
+    ("Accept-Encoding", "identity"),
+)
 SPECIAL: Mapping[str, Respelt] = {
     "Range": fielded(("Range", "bytes=0-")),
     "Range, several": fielded(("Range", "bytes=0-,0-")),
@@ -129,9 +149,7 @@ SPECIAL: Mapping[str, Respelt] = {
     "Upgrade to a WebSocket": fielded(*_WEBSOCKET),
     "Upgrade to HTTP/2": fielded(*_H2C),
     "HTTP/1.0": lambda plain: replace(plain, version=" HTTP/1.0"),
-    "Connection, naming fields": fielded(
-        ("Connection", "close, PAYMENT-SIGNATURE, X-PAYMENT, Authorization, X-Forwarded-For, Cookie")
-    ),
+    "Connection, naming fields": fielded(("Connection", "close, PAYMENT-SIGNATURE, X-PAYMENT, X-Forwarded-For, Host")),
     "Accept of a stream": fielded(("Accept", "text/event-stream")),
     "Accept of a picture": fielded(("Accept", "image/avif,image/webp")),
     "Cache-Control": fielded(("Cache-Control", "only-if-cached, max-stale"), ("Pragma", "no-cache")),
@@ -139,16 +157,21 @@ SPECIAL: Mapping[str, Respelt] = {
 }
 
 
+def _other(plain: Spelling, name: str) -> bool:
+    """Whether a field says neither who asks nor whom."""
+    return name.lower() != "host" and name.lower() not in plain.own
+
+
 def _twice(plain: Spelling) -> Spelling:
-    return replace(plain, fields=(*plain.fields, *(f for f in plain.fields if f[0].lower() != "host")))
+    return replace(plain, fields=(*plain.fields, *(field for field in plain.fields if _other(plain, field[0]))))
 
 
 def _folded(plain: Spelling) -> Spelling:
-    return replace(plain, fields=tuple((n, v if n.lower() == "host" else f"\r\n {v}") for n, v in plain.fields))
+    return replace(plain, fields=tuple((n, f"\r\n {v}" if _other(plain, n) else v) for n, v in plain.fields))
 
 
 def _spaced(plain: Spelling) -> Spelling:
-    return replace(plain, fields=tuple((n if n.lower() == "host" else f"{n} ", v) for n, v in plain.fields))
+    return replace(plain, fields=tuple((f"{n} " if _other(plain, n) else n, v) for n, v in plain.fields))
 
 
 REPEATED: Mapping[str, Respelt] = {
@@ -159,8 +182,11 @@ REPEATED: Mapping[str, Respelt] = {
     "two payments that are empty": lambda plain: replace(
         plain, fields=(*plain.fields, *((name, "") for name in ("PAYMENT-SIGNATURE", "X-PAYMENT") * 2))
     ),
+    "payments that are none": fielded(
+        *((name, "conformance") for name in ("PAYMENT-SIGNATURE", "X-PAYMENT", "Payment-Authorization", "X-Cashu"))
+    ),
     "payments with underscores": fielded(("PAYMENT_SIGNATURE", "conformance"), ("X_PAYMENT", "conformance")),
     "a long one": fielded(("X-Conformance", "a" * 7000)),
     "a hundred": fielded(*((f"X-Conformance-{number}", "a") for number in range(90))),
-    "no value at all": fielded(("Authorization", ""), ("Accept", ""), ("User-Agent", "")),
+    "no value at all": fielded(("Authorization", ""), ("Accept", ""), ("User-Agent", ""), ("Accept-Encoding", "")),
 }

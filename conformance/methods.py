@@ -1,8 +1,10 @@
 """The method of a request, its content and its query, written otherwise."""
 
 import gzip
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from urllib.parse import parse_qsl, urlencode
 
 from conformance.spelling import Respelt, Spelling, queried
 
@@ -24,12 +26,49 @@ def _spelled_method(write: Callable[[str], str]) -> Respelt:
     return lambda plain: replace(plain, method=write(plain.method))
 
 
+def _asked_by_query(plain: Spelling) -> Spelling | None:
+    """By GET, with its content as the query."""
+    pairs = _members(plain)
+    if pairs is None or plain.method == "GET":
+        return None
+    made = _method("GET")(plain)
+    return made and replace(made, query="&".join(filter(None, (plain.query, urlencode(pairs)))))
+
+
+def _members(plain: Spelling) -> dict[str, str] | None:
+    """The members of a content that is a flat object or a form; None for another one, or none."""
+    if not plain.body:
+        return None
+    try:
+        found = json.loads(plain.body)
+    except ValueError:
+        return dict(parse_qsl(plain.body.decode("latin-1"))) or None
+    flat = isinstance(found, dict) and not any(isinstance(value, dict | list) for value in found.values())
+    return {name: str(value) for name, value in found.items()} if flat else None
+
+
+def _as_form(plain: Spelling) -> Spelling | None:
+    pairs = _members(plain) if plain.body.startswith(b"{") else None
+    form = ("Content-Type", "application/x-www-form-urlencoded")
+    return replace(plain.with_fields(form), body=urlencode(pairs).encode()) if pairs else None
+
+
+def _as_json(plain: Spelling) -> Spelling | None:
+    pairs = None if plain.body.startswith((b"{", b"[")) else _members(plain)
+    return (
+        replace(plain.with_fields(("Content-Type", "application/json")), body=json.dumps(pairs).encode())
+        if pairs
+        else None
+    )
+
+
 # DELETE comes last: who serves it may do what it says.
 METHODS: Mapping[str, Respelt] = {
     "lower case": _spelled_method(str.lower),
     "one small letter": _spelled_method(lambda name: name[:-1] + name[-1:].lower()),
     "HEAD": lambda plain: _method("HEAD")(plain) if plain.method != "GET" else None,
     **{name: _method(name) for name in ("GET", "POST", "OPTIONS", "TRACE", "QUERY", "CONFORMANCE", "PUT", "PATCH")},
+    "GET, its content in the query": _asked_by_query,
     "DELETE": _method("DELETE"),
 }
 
@@ -95,6 +134,13 @@ BODIES: Mapping[str, Respelt] = {
     "without its media type": lambda plain: (
         replace(plain, fields=tuple(f for f in plain.fields if f[0].lower() != "content-type")) if plain.body else None
     ),
+    "as JSON of another name": lambda plain: (
+        _recoded(bytes, ("Content-Type", "application/vnd.api+json"))(plain)
+        if plain.body.startswith((b"{", b"["))
+        else None
+    ),
+    "as a form": _as_form,
+    "as JSON": _as_json,
     "compressed": _recoded(lambda body: gzip.compress(body, mtime=0), ("Content-Encoding", "gzip")),
     "as one of a list": _recoded(lambda body: b"[" + body + b"]" if body.startswith(b"{") else body),
     "with a byte order mark": _recoded(lambda body: b"\xef\xbb\xbf" + body),
@@ -123,6 +169,8 @@ QUERIES: Mapping[str, Respelt] = {
     "an empty one": lambda plain: replace(plain, query="") if not plain.query else None,
     "a further parameter": _and("conformance=1"),
     "flags that open doors": _and("&".join(f"{name}=true" for name in _FLAGS)),
+    "flags that open doors, in numbers": _and("&".join(f"{name}=1" for name in _FLAGS)),
+    "the name of a style sheet": _and("/x.css"),
     "another form of the answer": _and("&".join(f"{name}=json" for name in _FORMS)),
     "another view of the page": _and("&".join(f"{name}=1" for name in _VIEWS)),
     "a script that calls back": _and("callback=conformance&jsonp=conformance"),
@@ -138,5 +186,4 @@ QUERIES: Mapping[str, Respelt] = {
     "its own, encoded": queried(
         _own_names(lambda name: f"%{ord(name[0]):02X}{name[1:]}" if name[:1].isalnum() else name)
     ),
-    "none of its own": lambda plain: replace(plain, query=None) if plain.query else None,
 }

@@ -20,6 +20,22 @@ __all__ = [
     "TARGETS",
 ]
 
+
+def _ended(written: str) -> Respelt:
+    """With ``written`` behind the path."""
+    return pathed(lambda head, last: f"{head}/{last}{written}")
+
+
+def _within(written: str) -> Respelt:
+    """With ``written`` behind the first character of the last segment."""
+    return pathed(lambda head, last: f"{head}/{last[:1]}{written}{last[1:]}")
+
+
+def _into(name: str) -> Respelt:
+    """By way of a folder at the root, and out of it."""
+    return lambda plain: plain.at(f"/{name}/..{plain.path}")
+
+
 SLASHES: Mapping[str, Respelt] = {
     "a slash at the end": pathed(lambda head, last: f"{head}/{last}/"),
     "two slashes at the end": pathed(lambda head, last: f"{head}/{last}//"),
@@ -45,7 +61,8 @@ DOTS: Mapping[str, Respelt] = {
     "into a folder and out, with a parameter": pathed(lambda head, last: f"{head}/x/..;/{last}"),
     "into a folder and out, with encoded slashes": pathed(lambda head, last: f"{head}/x%2f..%2f{last}"),
     "into a folder and out, with backslashes": pathed(lambda head, last: f"{head}/x\\..\\{last}"),
-    "a folder of robots, and out": lambda plain: plain.at(f"/robots.txt/..{plain.path}"),
+    **{f"into {name} and out": _into(name) for name in ("robots.txt", "static", "public", "health", ".well-known")},
+    "into static and out, with an encoded slash": lambda plain: plain.at(f"/static/..%2f{plain.path[1:]}"),
 }
 SUFFIXES: Mapping[str, Respelt] = {
     "a semicolon": pathed(lambda head, last: f"{head}/{last};"),
@@ -53,6 +70,11 @@ SUFFIXES: Mapping[str, Respelt] = {
     "a matrix parameter before": pathed(lambda head, last: f"{head}/;a=1/{last}"),
     ".json": pathed(lambda head, last: f"{head}/{last}.json"),
     ".html": pathed(lambda head, last: f"{head}/{last}.html"),
+    ".xml": _ended(".xml"),
+    ".css": _ended(".css"),
+    "a page of its own": _ended("/index.html"),
+    "a view for phones": _ended("/amp"),
+    "a view before it is paid": _ended("/preview"),
     "a dot": pathed(lambda head, last: f"{head}/{last}."),
     "a space": pathed(lambda head, last: f"{head}/{last}%20"),
     "a further segment": pathed(lambda head, last: f"{head}/{last}/x.css"),
@@ -105,16 +127,6 @@ ENCODED_SLASHES: Mapping[str, Respelt] = {
 }
 
 
-def _ended(written: str) -> Respelt:
-    """With ``written`` behind the path."""
-    return pathed(lambda head, last: f"{head}/{last}{written}")
-
-
-def _within(written: str) -> Respelt:
-    """With ``written`` behind the first character of the last segment."""
-    return pathed(lambda head, last: f"{head}/{last[:1]}{written}{last[1:]}")
-
-
 MALFORMED: Mapping[str, Respelt] = {
     **{f"{written} at the end": _ended(written) for written in ("%", "%z", "%zz", "%c0", "%ff", "%u0020")},
     "% at the start": pathed(lambda head, last: f"{head}/%{last}"),
@@ -161,6 +173,7 @@ TARGETS: Mapping[str, Respelt] = {
     "absolute, with a user": _fronted("{scheme}://conformance@{host}"),
     "absolute, without a host": _fronted("{scheme}://"),
     "without its slash": lambda plain: plain.at(plain.path[1:]) if plain.path != "/" else None,
+    "two spaces before it": lambda plain: replace(plain, front=" "),
     "a host without a scheme": _fronted("{host}"),
     "the authority alone": lambda plain: plain.at(urlsplit(plain.origin).netloc),
     "an asterisk": lambda plain: plain.at("*"),

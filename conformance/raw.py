@@ -49,12 +49,13 @@ def ask(
     max_header: int = _MAX_HEADER,
     context: ssl.SSLContext | None = None,
     linger: float = _LINGER,
+    skips: int = 0,
 ) -> RawAnswer | RawFailure:
     """Send `request` on a connection of its own, byte for byte, and read the answer.
 
     `method` says how the answer is framed (RFC 9112, section 6.3): "HEAD" and "CONNECT" differ from the rest, and
     "HEAD" waits up to `linger` seconds for content that should not come. `timeout` bounds everything together, in
-    seconds, except the resolution of a name; `max_body` and `max_header` are bytes. Without a `context` the authorities
+    seconds, except the resolution of a name; `skips` answers, to requests that stand before it, are not kept; `max_body` and `max_header` are bytes. Without a `context` the authorities
     of the system are trusted.
     """
     deadline = time.monotonic() + timeout
@@ -62,7 +63,7 @@ def ask(
     if isinstance(stream, RawFailure):
         return stream
     with stream.sock:
-        reader = Reader.of(method, max_body, max_header)
+        reader = Reader.of(method, max_body, max_header, skips)
         queue = memoryview(stream.seal(request))
         line = _Line(stream=stream, reader=reader, deadline=deadline, linger=linger, queue=queue)
         _converse([line])

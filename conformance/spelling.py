@@ -8,6 +8,7 @@ from conformance.exchange import Request
 
 __all__ = ["Respelt", "Spelling", "fielded", "pathed", "queried", "spelled"]
 
+_CREDENTIALS = {"authorization", "proxy-authorization", "cookie"}
 _SENT_WITH_CONTENT = {"POST", "PUT", "PATCH", "QUERY"}
 
 
@@ -29,6 +30,8 @@ class Spelling:
     body: bytes = b""
     origin: str
     """Where it is sent: scheme and authority."""
+    own: frozenset[str] = frozenset()
+    """The names, in lower case, of fields that say who asks: they stay as they are, and nobody else is pretended."""
 
     @property
     def target(self) -> str:
@@ -55,17 +58,18 @@ class Spelling:
         return replace(self, path=path)
 
     def with_fields(self, *fields: tuple[str, str]) -> "Spelling":
-        """The same with further fields, those of their names taken out."""
-        taken = {name.lower() for name, _ in fields}
-        return replace(self, fields=(*(f for f in self.fields if f[0].lower() not in taken), *fields))
+        """The same with further fields, those of their names taken out; but for those that say who asks."""
+        more = tuple(field for field in fields if field[0].lower() not in self.own)
+        taken = {name.lower() for name, _ in more}
+        return replace(self, fields=(*(f for f in self.fields if f[0].lower() not in taken), *more))
 
 
 Respelt = Callable[[Spelling], Spelling | None]
 """Writes a request otherwise; None where it has nothing that could be written so."""
 
 
-def spelled(request: Request) -> Spelling:
-    """``request`` as it is usually written."""
+def spelled(request: Request, own: frozenset[str] = frozenset()) -> Spelling:
+    """``request`` as it is usually written; the fields named ``own`` say who asks."""
     parts = urlsplit(request.url)
     host = () if any(name.lower() == "host" for name, _ in request.headers) else (("Host", parts.netloc),)
     return Spelling(
@@ -75,6 +79,7 @@ def spelled(request: Request) -> Spelling:
         fields=(*host, *request.headers),
         body=request.body,
         origin=f"{parts.scheme}://{parts.netloc}",
+        own=own | {name.lower() for name, _ in request.headers if name.lower() in _CREDENTIALS},
     )
 
 

@@ -44,6 +44,8 @@ def endpoint(**members: object) -> Edit:
     return edit
 
 
+_POSTED = endpoint(method="POST", json={"city": "Paris"})
+
 without_witness = endpoint(witness=None)
 
 
@@ -455,6 +457,22 @@ FAULTS: tuple[Round, ...] = (
         ),
         "other-methods",
     ),
+    around(
+        "its POST costs, and its GET does not",
+        Ways(priced=methods("POST"), serves=frozenset({"GET", "HEAD", "POST"})),
+        "other-methods",
+        "method-override",
+        edit=_POSTED,
+    ),
+    around(
+        "its guard reads JSON alone",
+        replace(
+            skips(lambda asked: asked.method == "POST" and "json" not in asked.has("content-type")),
+            serves=frozenset({"POST"}),
+        ),
+        "bodies",
+        edit=_POSTED,
+    ),
     around("its handler runs for HEAD", _HEAD, "head-runs-nothing"),
     around("its handler runs for HEAD, where no witness sees it", _HEAD, "head-runs-nothing", edit=without_witness),
     around(
@@ -489,6 +507,7 @@ FAULTS: tuple[Round, ...] = (
         Ways(routes=read(decoded), skips=lambda asked: bool(asked.has("range")) and "%" in asked.path),
         "any-variant",
     ),
+    around("it knows who has paid by his connection", Ways(remembers=True), "kept-connection"),
     around("it becomes slow by a long query", _once(lambda asked: len(asked.query) > 4096, sleeps=0.4), "survives"),
     around(
         "it breaks by a NUL, for good",
@@ -505,7 +524,7 @@ FAULTS: tuple[Round, ...] = (
 _EVERY = (
     *("slashes", "dot-segments", "suffixes", "letter-case", "encoded-letters", "encoded-slashes", "malformed-escapes"),
     *("control-characters", "target-forms", "fragments", "queries", "hosts", "rewritten-url", "trusted-fields"),
-    *("special-fields", "odd-fields", "method-override", "bodies", "other-methods"),
+    *("special-fields", "odd-fields", "method-override", "bodies", "other-methods", "kept-connection"),
 )
 
 
@@ -522,6 +541,11 @@ def _banned(wrong: Callable[[Asked], bool], ban: Said) -> Callable[[], Ways]:
         return Ways(first=first)
 
     return make
+
+
+def _on_credit(written: dict[str, Any]) -> None:
+    """It refuses for want of credits, and says how many are left."""
+    written["answer"][0] |= {"family": "credits", "facts": {"balance": "/balance"}}
 
 
 def _moody() -> Ways:
@@ -554,7 +578,7 @@ UNPROVEN: tuple[Round, ...] = (
     around(
         "nobody has paid, so that the marker was never seen",
         Ways(),
-        *_EVERY,
+        *_EVERY[:-1],
         edit=endpoint(paid_identity=None),
     ),
     around(
@@ -576,13 +600,22 @@ UNPROVEN: tuple[Round, ...] = (
         "the marker stands on the page for every path that is nowhere",
         Ways(other=lambda _: _PAGE),
         *set(_EVERY)
-        - {"queries", "hosts", "trusted-fields", "special-fields", "odd-fields", "bodies", "other-methods"}
-        - {"method-override"},
+        - {
+            "queries",
+            "hosts",
+            "trusted-fields",
+            "special-fields",
+            "odd-fields",
+            "bodies",
+            "other-methods",
+            "method-override",
+            "kept-connection",
+        },
     ),
     around(
         "a firewall shuts out who asks oddly",
         _banned(lambda asked: "%00" in asked.target, said(403, code="banned")),
-        *_EVERY[5:],
+        *_EVERY[5:-1],
     ),
     around(
         "HEAD is answered, and nothing shows what ran",
@@ -593,10 +626,22 @@ UNPROVEN: tuple[Round, ...] = (
     around("it was served once, and not again", _moody, *_EVERY[:5]),
     around("it is open to everybody by then", _opens_for_good, *_EVERY),
     around(
+        "what is left may pay for another view",
+        Ways(skips=lambda asked: "amp=1" in asked.query, refuses=lambda _: said(402, code="upgrade", balance=3)),
+        "queries",
+        edit=_on_credit,
+    ),
+    around(
+        "it is broken for good",
+        _once(_nul, says=_at_runs(404)),
+        *_EVERY[5:-1],
+    ),
+    around(
         "it lets what it does not like wait",
-        Ways(sleeps=lambda asked: 3.0 if "%c0" in asked.target else 0.0),
+        Ways(sleeps=lambda asked: 1.6 if "%c0" in asked.target else 0.0),
         "encoded-slashes",
         "malformed-escapes",
         "queries",
+        edit=lambda written: written["target"].update(timeout=1.0),
     ),
 )

@@ -244,6 +244,11 @@ LEGAL: tuple[Round, ...] = (
         Ways(first=lambda asked: said(200, preview="there is weather") if "preview=true" in asked.query else None),
         allows=_allowed("another view that is free", "queries"),
     ),
+    around(
+        "it closes after each answer",
+        Ways(closes=True),
+        allows=_allowed("a connection that is closed after each answer", "kept-connection"),
+    ),
     around("it takes one connection at a time", Ways(alone=True)),
     around(
         "it is slow now and then",

@@ -1,13 +1,15 @@
 """The tables of ways round: each is found, no turnstile without one is said to have it, and silence is no proof."""
 
+import socket
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fault_requests import FAULTS, UNPROVEN, Round
+from fault_requests import FAULTS, UNPROVEN, Round, dotted, matrixless, merged, read, slashed
 from judging import Judged, judged
 from legal_requests import LEGAL
-from turnstile import PATH, Turnstile, turnstile
+from turnstile import PATH, Asked, Turnstile, Ways, turnstile
 
 from conformance import catalogue, checks
 from conformance.catalogue import Level
@@ -15,6 +17,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome, Verdict
 from conformance.run import decided
+from conformance.ways import JOIN
 
 REQUIREMENTS = catalogue.load().requirements
 SCORED = frozenset(id for edition in catalogue.editions().values() for id in edition.classes["requests"])
@@ -49,7 +52,7 @@ def written(document: dict[str, Any]) -> None:
     document["target"]["timeout"] = 2.0
 
 
-def run_of(entry: Round, server: Server, **more: Any) -> Judged:
+def run_of(entry: Round, server: Server, many: int = 8, **more: Any) -> Judged:
     here, base_url = server
     here.begin(entry.make())
 
@@ -58,7 +61,7 @@ def run_of(entry: Round, server: Server, **more: Any) -> Judged:
         if entry.edit:
             entry.edit(document)
 
-    return judged(base_url, claims=["requests"], edit=edit, examples=8, **more)
+    return judged(base_url, claims=["requests"], edit=edit, examples=many, **more)
 
 
 def told(run: Judged) -> set[str]:
@@ -130,6 +133,53 @@ def test_what_was_recorded_of_a_way_round_is_decided_again_alike(fault: Round, s
             evidence = Evidence(profile=run.report.profile, at=at, exchanges=had)
             outcome, finding = decided(known[id], evidence, REQUIREMENTS[id].level)
             assert outcome is Outcome.PASSED or (outcome, finding) == (result.outcome, result.finding)
+
+
+def test_what_nobody_thought_of_is_drawn_and_becomes_short(server: Server) -> None:
+    """A way round that takes two things at once, none of history, is found, and shown with nothing beside the two."""
+    generous = read(lambda path: slashed(merged(dotted(matrixless(path)))).lower())
+    ways = Ways(routes=generous, skips=lambda asked: bool(asked.query) and asked.path != PATH)
+    run = run_of(Round(name="", make=lambda: ways), server, many=160, only=(ANY,))
+    (result,) = run.results.values()
+    assert result.outcome is Outcome.VIOLATED
+    assert result.finding
+    query, path = result.finding.at.rpartition(", GET ")[0].split(JOIN)
+    assert query.startswith("queries: ")
+    assert path.startswith(("slashes: ", "dot-segments: ", "suffixes: ", "letter-case: "))
+
+
+def test_the_bytes_of_a_finding_show_it(server: Server) -> None:
+    """The command that a finding prints, run in a shell, gets what is sold from the server itself."""
+    _, base_url = server
+    run = run_of(FAULTS[0], server, only=("requests.slashes",))
+    (result,) = run.results.values()
+    assert result.finding
+    line = next(e for key, e in result.exchanges.items() if f"/{result.finding.exchange}@" in key).again()
+    host, port = base_url.removeprefix("http://").split(":")
+    printed, _, told = line.rpartition(" | ")
+    assert told == f"nc {host} {port}"
+    sent = subprocess.run(["bash", "-c", printed], capture_output=True, check=True).stdout
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(sent)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"sunny" in answer
+
+
+def test_nobody_is_asked_as_somebody_else(server: Server) -> None:
+    """A field that tells the identities of the profile apart is sent as it stands, or not at all."""
+    seen: list[str] = []
+
+    def first(asked: Asked) -> None:
+        seen.extend(value for name, value in asked.fields if name.strip().lower() == "x-user")
+
+    def edit(written: dict[str, Any]) -> None:
+        written["identity"]["poor"] = {"headers": {"X-User": "poor"}}
+        written["endpoint"][0]["identity"] = "poor"
+
+    run = run_of(Round(name="", make=lambda: Ways(first=first), edit=edit), server)
+    assert run.verdict is Verdict.CONFORMANT
+    assert set(seen) == {"poor"}
 
 
 def test_in_production_nothing_odd_is_asked(server: Server) -> None:

@@ -99,6 +99,10 @@ class Ways:
     """By how much it moves with a request of anybody."""
     sleeps: Callable[[Asked], float] = lambda _: 0.0
     """Seconds before an answer."""
+    remembers: bool = False
+    """Whether who has paid once on a connection need not do so again."""
+    closes: bool = False
+    """Whether it closes after each answer."""
     alone: bool = False
     """Whether it takes one connection at a time."""
 
@@ -122,7 +126,8 @@ class Turnstile:
         if ways.alone:
             await self._turn.acquire()
         try:
-            while await self._turned(reader, writer):
+            paid: list[bool] = []
+            while await self._turned(reader, writer, paid) and not ways.closes:
                 pass
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             pass
@@ -131,12 +136,15 @@ class Turnstile:
             if ways.alone:
                 self._turn.release()
 
-    async def _turned(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _turned(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, paid: list[bool]) -> bool:
         asked = await _read(reader)
         if asked is None:
             return False
         self.asked += 1
-        answer = said(400, code="malformed") if isinstance(asked, str) else self._answer(asked)
+        if not isinstance(asked, str) and asked.has("x-account") == "subscriber":
+            paid.append(True)
+        known = self.ways.remembers and bool(paid)
+        answer = said(400, code="malformed") if isinstance(asked, str) else self._answer(asked, known=known)
         if answer.status == 0:
             return False
         if not isinstance(asked, str) and (pause := self.ways.sleeps(asked)):
@@ -150,7 +158,7 @@ class Turnstile:
         await writer.drain()
         return not isinstance(asked, str) and asked.version == "HTTP/1.1" and "close" not in asked.has("connection")
 
-    def _answer(self, asked: Asked) -> Said:
+    def _answer(self, asked: Asked, *, known: bool) -> Said:
         ways = self.ways
         if asked.path == "/runs":
             return said(200, n=self.runs)
@@ -158,7 +166,7 @@ class Turnstile:
         if (early := ways.first(asked)) is not None:
             return early
         routed = ways.routes(asked)
-        known = asked.has("x-account") == "subscriber"
+        known = known or asked.has("x-account") == "subscriber"
         guarded = (ways.guards or ways.routes)(asked)
         if ways.priced(guarded) and not known and not ways.skips(asked):
             return ways.refuses(asked)

@@ -16,15 +16,14 @@ from conformance.around import (
     asked_of,
     buys_nothing,
     refuses,
+    usual,
 )
-from conformance.asking import request_to
 from conformance.checks.envelope import rules
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.marks import holds, marked
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Marker, MarkerKind
-from conformance.spelling import spelled
 from conformance.ways import JOIN, PARTS, WAYS, Group, Part
 
 __all__ = ["as_before", "moved", "opens_nothing", "proven", "refused", "shown", "stands_open"]
@@ -105,8 +104,8 @@ def _says(exchange: Exchange, marker: Marker) -> bool:
 def opens_nothing(evidence: Evidence, group: Group, batch: str) -> None:
     """Holds when no request that is written in a way of ``group`` brings what is sold, or makes the handler run."""
     refused(evidence)
-    usual = spelled(request_to(evidence.profile, evidence.endpoint))
-    wanted = [key for key, way in WAYS.items() if way.group is group and way.of(usual)]
+    plain = usual(evidence.profile, evidence.endpoint)
+    wanted = [key for key, way in WAYS.items() if way.group is group and way.of(plain)]
     if not wanted:
         reason = "the usual request has nothing that could be written so"
         raise Inapplicable(reason)
@@ -151,6 +150,9 @@ def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
             else:
                 raise _opened(evidence, label, f"{evidence.response(label).shown()} with what is sold, in {where}")
         if batch and (times := _ran(evidence, label)):
+            if why := _bought(evidence, label):
+                open_.append(Untestable(why))
+                continue
             told = "no answer" if exchange.response is None else exchange.response.shown()
             raise _opened(evidence, f"{label}{WATCHED}", f"{told}, and the witness moved by {times}: the handler ran")
     if open_:
@@ -162,7 +164,7 @@ def _opened(evidence: Evidence, label: str, received: str) -> Violation:
     return Violation(
         expected="a refusal, or anything else without what is sold",
         received=received,
-        at=f"{name} ({evidence.exchange(label).request.line})",
+        at=f"{name}, {evidence.exchange(label).request.line}",
         exchange=label,
         reason=f"the usual request is refused before and after: {evidence.response('unpaid').shown()}",
     )

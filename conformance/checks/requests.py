@@ -5,18 +5,21 @@ from conformance.around import (
     BATCHES,
     ELSEWHERE,
     HEAD,
+    KEPT,
     PLAIN,
     SERVED,
     SOUND,
     after,
+    asked_of,
     at_first,
     heads,
+    kept_open,
     slow,
     variant,
     variants,
 )
 from conformance.checks import Drawn, check
-from conformance.checks.detour import moved, opens_nothing, refused, shown, stands_open
+from conformance.checks.detour import as_before, moved, opens_nothing, proven, refused, shown, stands_open
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import paid, unpaid
@@ -66,16 +69,18 @@ def test_head_runs_nothing(evidence: Evidence) -> None:
         raise _handled(f"{response.shown()} with what is sold, in {where}", first)
     if response.status >= 300 or _same(response, evidence.response(f"{HEAD}{ELSEWHERE}")):
         return
+    quiet = not lively and not max(steps) and SERVED in evidence.exchanges and moved(evidence.exchange(SERVED)) > 0
+    if quiet:
+        return
     metadata = evidence.endpoint.head is Head.METADATA
     if (told := _tells(evidence, response)) and not metadata:
         reason = 'if metadata is free here, say so: endpoint.head = "metadata"'
         raise _handled(f"{response.shown()} with the {told} of the paid answer", first, reason)
-    if lively or max(steps) or SERVED not in evidence.exchanges or moved(evidence.exchange(SERVED)) < 1:
-        reason = (
-            f"HEAD is answered {response.shown()}, and nothing shows whether the handler ran: name a witness that moves "
-            "when it does (endpoint.witness)"
-        )
-        raise Untestable(reason)
+    reason = (
+        f"HEAD is answered {response.shown()}, and nothing shows whether the handler ran: name a witness that moves "
+        "when it does (endpoint.witness)"
+    )
+    raise Untestable(reason) if evidence.claimed("requests") else Inapplicable(reason)
 
 
 def _handled(received: str, label: str, reason: str = "") -> Violation:
@@ -84,7 +89,9 @@ def _handled(received: str, label: str, reason: str = "") -> Violation:
 
 def _same(one: Response, other: Response) -> bool:
     """Whether two answers to HEAD tell of the same content, as those of a page that stands everywhere do."""
-    return one.status == other.status and all(one.values(name) == other.values(name) for name in _ENTITY)
+    return one.status == other.status and all(
+        one.values(name) == other.values(name) for name in ("content-type", *_ENTITY)
+    )
 
 
 def _tells(evidence: Evidence, response: Response) -> str:
@@ -193,6 +200,28 @@ def test_bodies(evidence: Evidence) -> None:
 @check("requests.other-methods", unpaid, paid, at_first, _METHODS)
 def test_other_methods(evidence: Evidence) -> None:
     opens_nothing(evidence, Group.METHODS, _METHODS.batch)
+
+
+@check("requests.kept-connection", unpaid, paid, kept_open)
+def test_kept_connection(evidence: Evidence) -> None:
+    refused(evidence)
+    if evidence.endpoint.paid_identity is None:
+        reason = "the profile names nobody who has paid (paid_identity), behind whom somebody else could come"
+        raise Inapplicable(reason)
+    for label in asked_of(evidence.labels(KEPT)):
+        had = evidence.exchange(label)
+        if label.endswith("paid") or (had.failure and had.failure.kind == "closed"):
+            continue
+        response = evidence.response(label)
+        if where := shown(evidence, label):
+            as_before(evidence, f"{label}{PLAIN}")
+            raise Violation(
+                expected="a refusal, whoever paid before on the same connection",
+                received=f"{response.shown()} with what is sold, in {where}",
+                at=label,
+                exchange=label,
+            )
+    proven(evidence)
 
 
 @check(

@@ -16,7 +16,7 @@ import httpx
 
 from . import environment, supported
 
-__all__ = ["NAMES", "STRIPES", "BrokenServerError", "running"]
+__all__ = ["HONO", "NAMES", "STRIPES", "BrokenServerError", "running"]
 
 _HERE = Path(__file__).resolve().parent
 _PYTHON = MappingProxyType(
@@ -29,11 +29,18 @@ _PYTHON = MappingProxyType(
     }
 )
 _NODE = MappingProxyType(
-    {"express_v1": "npm-x402-1", "express_v2": "npm-x402-2", "stripe_stateful_mock": "npm-stripe-stateful-mock"}
+    {
+        "express_v1": "npm-x402-1",
+        "express_v2": "npm-x402-2",
+        "hono_v2": "npm-x402-hono",
+        "stripe_stateful_mock": "npm-stripe-stateful-mock",
+    }
 )
 STRIPES = ("localstripe", "stripe_stateful_mock")
 """Servers that stand in for Stripe, each a script beside this file."""
-NAMES = tuple(name for name in (*_PYTHON, *_NODE) if name not in STRIPES)
+HONO = ("hono_v2",)
+"""One that is asked in every way, and paid by no test."""
+NAMES = tuple(name for name in (*_PYTHON, *_NODE) if name not in (*STRIPES, *HONO))
 """Servers that speak x402, each a script beside this file; they end in the version that they speak."""
 
 _START_SECONDS = 60

@@ -1,0 +1,86 @@
+"""Servers that others wrote, asked in every way: they are red where true_defects.toml says, and nowhere else."""
+
+import socket
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real import servers
+from sessions import Ran, session
+
+from conformance import facilitator
+from conformance.exchange import Exchange
+
+DEFECTS: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "true_defects.toml").read_text("utf-8"))["round"]
+ANY = "requests.any-variant"
+NAMES = (*servers.NAMES, *servers.HONO)
+
+PROFILE = """\
+edition = "2026.11"
+[target]
+name = "Weather"
+base_url = "{url}"
+timeout = 4.0
+[facilitator]
+listen = "127.0.0.1:{port}"
+[claims]
+classes = ["requests"]
+[[endpoint]]
+name = "weather"
+path = "/weather"
+protocol = "x402"
+versions = [{version}]
+marker = "sunny"
+"""
+WITNESS = """\
+witness = { path = "/stats", pointer = "/handled/weather" }
+"""
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Ran]]:
+    """Each server in turn: its name, and a run that asks it in every way."""
+    name: str = request.param
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # Newer servers ask their facilitator at the start, and a run brings its own only then.
+    early = facilitator.start(port=port)
+    with servers.running(name, early.url) as url:
+        until = time.monotonic() + 5
+        while name[-1] == "2" and not early.control.calls() and time.monotonic() < until:
+            time.sleep(0.05)
+        early.stop()
+        text = PROFILE.format(url=url, port=port, version=name[-1]) + WITNESS
+        yield name, session(tmp_path_factory.mktemp(name), text=text, within=120)
+
+
+def test_a_real_server_has_the_ways_round_that_are_listed_and_no_other(run: tuple[str, Ran]) -> None:
+    """What a run shows is what true_defects.toml lists: no other violation, error or open question."""
+    name, ran = run
+    assert ran.report, ran.out
+    results = ran.report["results"]
+    shown = {r["requirement"]: r["outcome"] for r in results if r["outcome"] not in {"passed", "inapplicable"}}
+    assert shown == {defect["id"]: defect["outcome"] for defect in DEFECTS if defect["server"] == name}, ran.out
+
+
+def test_the_answer_in_another_way_shows_the_defect(run: tuple[str, Ran]) -> None:
+    """Each listed exchange stands in the report, with the listed bytes of the request, and the status and bytes that came."""
+    name, ran = run
+    for defect in DEFECTS:
+        if defect["server"] == name:
+            exchange = Exchange.from_json(ran.report["exchanges"][f"weather/{defect['exchange']}@main"])
+            assert exchange.request.line == defect["line"], defect
+            assert exchange.response
+            assert exchange.response.status == defect["status"], defect
+            told = "\n".join(f"{key}: {value}" for key, value in exchange.response.headers) + exchange.response.text()
+            assert [part for part in defect["shows"] if part not in told] == [], defect
+
+
+def test_each_way_round_is_of_the_class() -> None:
+    """The table lists what these runs judge, of servers that we run."""
+    assert [defect["id"] for defect in DEFECTS if not defect["id"].startswith("requests.")] == []
+    assert {defect["server"] for defect in DEFECTS} <= set(NAMES)
