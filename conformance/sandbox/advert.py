@@ -54,7 +54,10 @@ def _operation(good: Good) -> dict[str, Any]:
             "price": {"mode": "fixed", "currency": "USD", "amount": f"{dollars:f}"},
             "protocols": [{"x402": {}}],
         },
-        "responses": {"200": _json("what is sold", paid), "402": {"description": "unpaid", "content": {media: refused}}},
+        "responses": {
+            "200": _json("what is sold", paid),
+            "402": {"description": "unpaid", "content": {media: refused}},
+        },
     }
     if good.method == "POST":
         found["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
