@@ -1,7 +1,10 @@
 """Valid requests for the operations of an OpenAPI document: drawn by schemathesis, sent by us."""
 
 import json
+import signal
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -31,6 +34,8 @@ SMALLER = "smaller-"
 SEED = 402
 """What is drawn is the same each time: so that one that is wrong is found again."""
 _EXAMPLES = 3
+_LONGEST = 5.0
+"""Seconds of the processor for all that is drawn for one operation; real documents take less than one."""
 # Whoever asks says so himself, and nobody pays; the rest is the business of HTTP.
 _OURS = {"accept", "accept-encoding", "authorization", "connection", "content-length", "host", "user-agent"}
 _OURS |= {"x-schemathesis-testcaseid", *(name.lower() for name in x402.PAYMENT.values())}
@@ -78,12 +83,37 @@ def cases(probe: Probe) -> None:
         same = request_to(probe.profile, own)
         probe.ask(OWN, method=same.method, url=same.url, headers=dict(same.headers), body=same.body)
     try:
-        values = [*_examples(operation), *_values(drawn(probe), probe.profile.limits.max_examples)]
-    except Exception as error:  # noqa: BLE001 - schemathesis has many ways to say that a document is odd
+        with _bounded():
+            values = [*_examples(operation), *_values(drawn(probe), probe.profile.limits.max_examples)]
+    except (Exception, _TooLong) as error:  # noqa: BLE001 - schemathesis has many ways to say that a document is odd
         _keep_none(probe, operation, error)
         return
     for number, value in enumerate(dict.fromkeys(values)):
         _ask(probe, f"{LABEL}{number}", value)
+
+
+class _TooLong(BaseException):
+    """Not an Exception, which Hypothesis would take for a finding."""
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Raises _TooLong where drawing takes more time of the processor than any honest document does."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        msg = f"it takes more than {_LONGEST:g} s"
+        raise _TooLong(msg)
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def drawn(probe: Probe) -> st.SearchStrategy[str]:
@@ -164,7 +194,7 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
 
 
-def _keep_none(probe: Probe, operation: Operation, error: Exception) -> None:
+def _keep_none(probe: Probe, operation: Operation, error: BaseException) -> None:
     told = " ".join(str(error).split())[:200] or type(error).__name__
     request = Request(method=operation.method, url=f"{probe.profile.target.base_url.rstrip('/')}{operation.path}")
     detail = f"no valid request can be drawn for {operation.name}: {told}"

@@ -553,6 +553,12 @@ LEGAL = (
         "openapi.price: any price in a range that is told",
         edit=price({"price": {"mode": "dynamic", "min": "0.01", "max": "1.00", "currency": "USD"}}),
     ),
+    legal(
+        "a price that may be nothing",
+        keys={"unknown": []},
+        edit=price({"pricingMode": "range", "minPrice": "0.00", "maxPrice": "1"}),
+        change=of(PAID, becomes(200, CITY), member("pages")),
+    ),
     legal("a price with zeros", edit=price({"price": {"mode": "fixed", "amount": "0.050000", "currency": "USD"}})),
     legal("a price in euros", edit=price({"price": {"mode": "fixed", "amount": "0.04", "currency": "EUR"}})),
     legal(
@@ -687,7 +693,16 @@ _BOMB = (
     + b"paths: {/x: {get: {}}}\n"
 )
 
+
+def _twice_each(paper: Paper) -> None:
+    """Each step takes the next one twice."""
+    steps = {f"a{n}": {"oneOf": [{"$ref": f"#/components/schemas/a{n + 1}"}] * 2} for n in range(30)}
+    paper["components"] = {"schemas": steps | {"a30": {"type": "object"}}}
+    operation(paper, PAID)["requestBody"]["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/a0"}
+
+
 OPEN = (
+    left("it would take for ever to draw", "it takes more than 5 s", edit=_twice_each),
     left("nothing comes to a refusal", "none comes to a refusal", change=of(PAID, becomes(404))),
     left("who asks is not known", "openapi.identity", change=of(PAID, becomes(401))),
     left("a success is empty", "it has no content", change=of(PAID, becomes(200, b"", media=""), member("pages"))),

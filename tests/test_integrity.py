@@ -186,10 +186,10 @@ def test_too_few_requests_are_incomplete(tmp_path: Path, here: str) -> None:
 
 def test_a_claim_without_checks_is_incomplete(tmp_path: Path, here: str) -> None:
     """A class that this version cannot judge is not given away to whoever claims it."""
-    claims = '[claims]\nclasses = ["http", "browser", "x402/offer", "discovery"]\n'
+    claims = '[claims]\nclasses = ["http", "browser", "x402/offer", "requests"]\n'
     ran = nested(tmp_path, text=profile(here, claims=claims))
     assert incomplete(ran)
-    assert "discovery" in ran.out
+    assert "requests" in ran.out
 
 
 @pytest.mark.parametrize("classes", ["[]", '["no-such-class"]', '["decline"]'])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from described import Api, described
 from openapi_tables import PAID, becomes, of, paper
-from sessions import nested
+from sessions import nested, profile, sandbox
 
 from conformance.report.review import review
 
@@ -40,11 +40,25 @@ def test_each_operation_has_a_node_of_its_own(server: Server, tmp_path: Path) ->
     assert (ran.code, ran.last) == (0, "conformant: 11 passed, 2 inapplicable; judged openapi")
     assert list(review(ran.report)) == []
     assert ran.report["openapi"]["document"] == paper()
-    listed = nested(tmp_path, "--co", "-q", "-v", text=text(server))
+    listed = nested(tmp_path, "--co", "-q", text=text(server))
     assert "conformance/checks/openapi.py::test_document" in listed.out
     one = nested(tmp_path, f"conformance/checks/openapi.py::test_paid_is_refused[{PAID}]", text=text(server))
     assert one.outcomes[f"openapi.paid-is-refused {PAID}"] == "passed"
     assert one.verdict == "incomplete"
+
+
+def test_the_sandbox_does_what_its_document_says(tmp_path: Path) -> None:
+    """What is sold is refused, at the price that is told, and what is free is free."""
+    with sandbox() as here:
+        ran = nested(
+            tmp_path,
+            text=profile(here, claims='[claims]\nclasses = ["openapi"]\n', more='[openapi]\nurl = "/openapi.json"\n'),
+        )
+    assert ran.verdict == "conformant", ran.out
+    assert {row for row, outcome in ran.outcomes.items() if outcome == "inapplicable"} == {
+        "openapi.links ",
+        "openapi.refusal-family GET /health",
+    }
 
 
 def test_a_finding_is_reproduced_by_its_report(server: Server, tmp_path: Path) -> None:

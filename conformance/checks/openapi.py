@@ -1,14 +1,13 @@
 """Checks of class ``openapi``: what an OpenAPI document says of each operation, and what valid requests come to."""
 
-import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
 from conformance import schema
-from conformance.cases import LABEL, NONE, OWN, SMALLER, again, cases, drawn
+from conformance.cases import OWN, SMALLER, again, cases, drawn
 from conformance.checks import Drawn, check
 from conformance.checks.envelope import rules
+from conformance.checks.operations import answered, at, complete, described, operation_of, refuses, statuses
 from conformance.checks.priced import fits, ways_in
 from conformance.evidence import Evidence
 from conformance.exchange import Response
@@ -20,7 +19,6 @@ from conformance.openapi import (
     Operation,
     charge,
     media,
-    named,
     of_answers,
     operations,
     prices,
@@ -31,20 +29,19 @@ from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.protocols import x402
 
 _DRAWN = Drawn(values=drawn, examples=(), ask=again, shared=True)
-_NO_CONTENT = {204, 205, 304}
 
 
 @check("openapi.document")
 def test_document(evidence: Evidence) -> None:
-    described = evidence.profile.openapi
-    if described is None:
+    own = evidence.profile.openapi
+    if own is None:
         reason = "the profile names no OpenAPI document ([openapi])"
         raise Inapplicable(reason)
-    if unread := described.unread:
+    if unread := own.unread:
         if unread.kind == "malformed":
             raise Violation(expected="an OpenAPI document that can be read", received=unread.why)
         raise Unanswered(unread.why) if unread.kind == "missing" else Untestable(unread.why)
-    if described.document is None:
+    if own.document is None:
         reason = "the document was not read"
         raise Unanswered(reason)
     if lost := unmatched(evidence.profile):
@@ -55,34 +52,34 @@ def test_document(evidence: Evidence) -> None:
 @check("openapi.paid-is-refused", cases, drawn=_DRAWN)
 def test_paid_is_refused(evidence: Evidence) -> None:
     asked, refused, doubt = 0, False, ""
-    for label, response in _answered(evidence):
+    for label, response in answered(evidence):
         asked += 1
         if where := _sold_in(evidence, label, response):
             raise Violation(
                 expected="a refusal without what is sold",
                 received=f"{response.shown()} with the marker, in {where}",
-                at=_at(evidence, label),
+                at=at(evidence, label),
                 exchange=label,
             )
-        if _refuses(evidence, response):
+        if refuses(evidence, response):
             refused = True
         elif 200 <= response.status < 300:
             if why := _shows_nothing(evidence, response):
-                doubt = doubt or f"{_at(evidence, label)} is answered {response.shown()} without payment, {why}"
+                doubt = doubt or f"{at(evidence, label)} is answered {response.shown()} without payment, {why}"
                 continue
             raise Violation(
                 expected="a refusal: the operation costs",
                 received=response.shown(),
-                at=_at(evidence, label),
+                at=at(evidence, label),
                 exchange=label,
                 reason="if some of its requests are free, name it in openapi.unknown",
             )
-    _complete(evidence)
+    complete(evidence)
     if doubt:
         raise Untestable(doubt)
     if not refused and not evidence.labels(SMALLER):
         reason = (
-            f"{asked} valid requests are answered {_statuses(evidence)}: none comes to a refusal. Give the document an "
+            f"{asked} valid requests are answered {statuses(evidence)}: none comes to a refusal. Give the document an "
             "example that does, name who asks (openapi.identity), or add an endpoint for the operation"
         )
         raise Untestable(reason)
@@ -111,37 +108,37 @@ def _shows_nothing(evidence: Evidence, response: Response) -> str:
 
 @check("openapi.free-is-not-402", cases, drawn=_DRAWN)
 def test_free_is_not_402(evidence: Evidence) -> None:
-    for label, response in _answered(evidence):
+    for label, response in answered(evidence):
         if response.status == 402:
             raise Violation(
                 expected="an answer without payment: the operation is free",
                 received=response.shown(),
-                at=_at(evidence, label),
+                at=at(evidence, label),
                 exchange=label,
                 reason="what openapi.paid does not name counts as free; name it there, or in openapi.unknown",
             )
-    _complete(evidence)
+    complete(evidence)
 
 
 @check("openapi.refusal-family", cases, drawn=_DRAWN)
 def test_refusal_family(evidence: Evidence) -> None:
-    operation = _operation(evidence)
+    operation = operation_of(evidence)
     own, priced = rules(evidence), _protocols(operation)
     offers = evidence.endpoint.protocol is not None or "x402" in priced
     if not offers and not own:
         reason = "neither the profile nor the document says of what kind its refusals are"
         raise Inapplicable(reason)
     found = False
-    for label, response in _answered(evidence):
+    for label, response in answered(evidence):
         if response.status != 402:
             continue
         found = True
         if not (offers and x402.advertised(response)) and not matching(own, response) and not _mpp(priced, response):
             kinds = [*(["an x402 offer"] if offers else []), *(f"a refusal of {rule.name}" for rule in own)]
             raise Violation(
-                expected=" or ".join(kinds), received=_kind(response), at=_at(evidence, label), exchange=label
+                expected=" or ".join(kinds), received=_kind(response), at=at(evidence, label), exchange=label
             )
-    _complete(evidence)
+    complete(evidence)
     if not found:
         reason = "no valid request is refused with 402"
         raise Inapplicable(reason)
@@ -167,57 +164,57 @@ def _protocols(operation: Operation) -> set[str]:
 
 @check("openapi.status-is-documented", cases, drawn=_DRAWN)
 def test_status_is_documented(evidence: Evidence) -> None:
-    operation = _operation(evidence)
+    operation = operation_of(evidence)
     # What is free and asks for money is wrong by that already; what is refused otherwise than by its 402, by that.
     free = charge(evidence.profile, operation) is Charge.FREE or "402" in operation.responses
-    for label, response in _answered(evidence):
-        told = 200 <= response.status < 300 or (_refuses(evidence, response) and not free)
+    for label, response in answered(evidence):
+        told = 200 <= response.status < 300 or (refuses(evidence, response) and not free)
         if told and operation.response(response.status) is None:
             raise Violation(
                 expected=f"one of {', '.join(operation.responses) or 'no status at all'}, as the document has it",
                 received=response.shown(),
-                at=_at(evidence, label),
+                at=at(evidence, label),
                 exchange=label,
             )
-    _complete(evidence)
+    complete(evidence)
 
 
 @check("openapi.refusal-is-reached", cases, drawn=_DRAWN)
 def test_refusal_is_reached(evidence: Evidence) -> None:
-    operation = _operation(evidence)
+    operation = operation_of(evidence)
     if "402" not in operation.responses:
         reason = "the document has no 402 for it"
         raise Inapplicable(reason)
-    refused = [(label, response) for label, response in _answered(evidence) if _refuses(evidence, response)]
+    refused = [(label, response) for label, response in answered(evidence) if refuses(evidence, response)]
     for label, response in refused:
         if operation.response(response.status) is None:
             raise Violation(
                 expected="402, which the document has",
                 received=f"{response.shown()}, which it does not have",
-                at=_at(evidence, label),
+                at=at(evidence, label),
                 exchange=label,
             )
-    _complete(evidence)
+    complete(evidence)
     if not refused:
-        reason = f"no valid request comes to a refusal: they are answered {_statuses(evidence)}"
+        reason = f"no valid request comes to a refusal: they are answered {statuses(evidence)}"
         raise Untestable(reason, cause="openapi.paid-is-refused")
 
 
 @check("openapi.content-fits", cases, drawn=_DRAWN)
 def test_content_fits(evidence: Evidence) -> None:
-    operation, doubt, found = _operation(evidence), "", False
+    operation, doubt, found = operation_of(evidence), "", False
     prepared: dict[tuple[str, str], dict[str, Any]] = {}
-    for label, response, word, told in _described(evidence, operation):
+    for label, response, word, told in described(evidence, operation):
         entry = media(told, response.media_type())
         if entry is None or "schema" not in entry or not _is_json(response.media_type()):
             continue
         found = True
-        at = f"{_at(evidence, label)}, {word}"
+        where = f"{at(evidence, label)}, {word}"
         try:
             document = response.json()
         except ValueError as error:
             raise Violation(
-                expected="JSON, as Content-Type says", received=str(error)[:120], at=at, exchange=label
+                expected="JSON, as Content-Type says", received=str(error)[:120], at=where, exchange=label
             ) from error
         key = (word, response.media_type())
         prepared[key] = prepared.get(key) or of_answers(operation, entry["schema"])
@@ -230,10 +227,10 @@ def test_content_fits(evidence: Evidence) -> None:
             raise Violation(
                 expected=f"what the document has for {word}: {' '.join(problem.message.split())[:200]}",
                 received=schema.shown(problem.instance),
-                at=f"{at}, {schema.pointer(problem.absolute_path) or 'the whole'}",
+                at=f"{where}, {schema.pointer(problem.absolute_path) or 'the whole'}",
                 exchange=label,
             )
-    _complete(evidence)
+    complete(evidence)
     if doubt:
         raise Untestable(doubt)
     if not found:
@@ -243,8 +240,8 @@ def test_content_fits(evidence: Evidence) -> None:
 
 @check("openapi.content-type", cases, drawn=_DRAWN)
 def test_content_type(evidence: Evidence) -> None:
-    operation, found = _operation(evidence), False
-    for label, response, word, told in _described(evidence, operation):
+    operation, found = operation_of(evidence), False
+    for label, response, word, told in described(evidence, operation):
         if not isinstance(told.get("content"), dict) or not told["content"] or not response.body:
             continue
         found = True
@@ -252,10 +249,10 @@ def test_content_type(evidence: Evidence) -> None:
             raise Violation(
                 expected=f"{' or '.join(map(str, told['content']))}, which the document has for {word}",
                 received=response.media_type() or "no Content-Type",
-                at=_at(evidence, label),
+                at=at(evidence, label),
                 exchange=label,
             )
-    _complete(evidence)
+    complete(evidence)
     if not found:
         reason = "the document names no content for any answer that was given"
         raise Inapplicable(reason)
@@ -272,8 +269,8 @@ def test_links(evidence: Evidence) -> None:
             for name, link in links.items() if isinstance(links, dict) else ():
                 found = True
                 if why := _dangles(operation, resolved(operation.document, link), ids):
-                    at = f"{operation.name}, {word}, links/{name}"
-                    raise Violation(expected="a link to an operation of the document", received=why, at=at)
+                    place = f"{operation.name}, {word}, links/{name}"
+                    raise Violation(expected="a link to an operation of the document", received=why, at=place)
     if not found:
         reason = "the document has no links"
         raise Inapplicable(reason)
@@ -292,12 +289,12 @@ def _dangles(operation: Operation, link: Any, ids: set[str]) -> str:
 
 @check("openapi.price", cases, drawn=_DRAWN)
 def test_price(evidence: Evidence) -> None:
-    told = prices(_operation(evidence).price)
+    told = prices(operation_of(evidence).price)
     if not told:
         reason = "the document tells no price that can be compared (x-payment-info)"
         raise Inapplicable(reason)
     compared = False
-    for label, response in _answered(evidence):
+    for label, response in answered(evidence):
         for way in ways_in(response):
             fit = [fits(one, way) for one in told]
             compared = compared or any(one is not None for one in fit)
@@ -305,81 +302,14 @@ def test_price(evidence: Evidence) -> None:
                 raise Violation(
                     expected=f"{' or '.join(one.shown() for one in told)}, as the document has it",
                     received=f"{way.amount} of {way.asset} on {way.network}, in atomic units",
-                    at=_at(evidence, label),
+                    at=at(evidence, label),
                     exchange=label,
                 )
-    _complete(evidence)
+    complete(evidence)
     if not compared:
         reason = "no valid request came to an offer in dollars, or in what the document counts"
         raise Inapplicable(reason)
 
 
-def _operation(evidence: Evidence) -> Operation:
-    found = named(evidence.profile, evidence.endpoint.name)
-    if found is None:
-        reason = f"the document has no operation {evidence.endpoint.name}"
-        raise Unanswered(reason)
-    return found
-
-
-def _answered(evidence: Evidence) -> Iterator[tuple[str, Response]]:
-    """The answers to valid requests; to one of them alone, while it is made smaller."""
-    for label in evidence.labels(SMALLER) or evidence.labels(LABEL):
-        exchange = evidence.exchange(label)
-        if exchange.response and not exchange.failure:
-            yield label, exchange.response
-
-
-def _described(evidence: Evidence, operation: Operation) -> Iterator[tuple[str, Response, str, dict[str, Any]]]:
-    """The successes and refusals for money that the document describes, with the word under which it does, and how.
-
-    Others, such as 400, 404 and 429, are often answered by somebody who stands before the API.
-    """
-    for label, response in _answered(evidence):
-        found = operation.response(response.status)
-        if found is None or response.status in _NO_CONTENT or response.status >= 500 or operation.method == "HEAD":
-            continue
-        if 200 <= response.status < 300 or _refuses(evidence, response):
-            yield label, response, found[0], dict(found[1])
-
-
-def _refuses(evidence: Evidence, response: Response) -> bool:
-    """Whether an answer asks for money: by its status, by a rule of the profile, or by what it says."""
-    if response.status == 402 or matching(rules(evidence) or evidence.profile.answers, response):
-        return True
-    return 200 <= response.status < 300 and family(response).family is not None
-
-
-def _complete(evidence: Evidence) -> None:
-    """Raises Untestable where no request was drawn, and Unanswered where one was not answered."""
-    if evidence.labels(SMALLER):
-        return
-    if none := evidence.exchanges.get(NONE):
-        raise Untestable(none.failure.detail if none.failure else "no request was drawn")
-    asked = [(label, evidence.exchange(label).failure) for label in evidence.labels(LABEL)]
-    lost = [(label, failure) for label, failure in asked if failure]
-    # Who answers some with 429, however long one waits, has answered.
-    limited = [failure for _, failure in lost if failure.kind == "rate-limited"]
-    if lost and (len(limited) < len(lost) or 2 * len(limited) > len(asked)):
-        label, failure = lost[0]
-        raise Unanswered(failure.detail, at=_at(evidence, label), exchange=label)
-    if not asked:
-        reason = "nothing was asked"
-        raise Unanswered(reason)
-
-
-def _statuses(evidence: Evidence) -> str:
-    return ", ".join(dict.fromkeys(response.shown() for _, response in _answered(evidence))) or "by nothing"
-
-
 def _is_json(media_type: str) -> bool:
     return media_type == "application/json" or media_type.endswith("+json")
-
-
-def _at(evidence: Evidence, label: str) -> str:
-    """The request, in a few words."""
-    request = evidence.exchange(label).request
-    path = "/" + request.url.partition("://")[2].partition("/")[2]
-    body = request.body.decode("utf-8", "replace")
-    shown = f" with {json.dumps(body, ensure_ascii=False)[1:-1][:120]}" if body else ""
-    return f"{request.method} {path[:160]}{shown}"

@@ -146,5 +146,12 @@ def from_json(profile: Profile, read: Mapping[str, Any]) -> Profile:
     """``profile`` with what ``to_json`` wrote."""
     if profile.openapi is None:
         return profile
-    unread = Unread(**read["unread"]) if "unread" in read else None
-    return replace(profile, openapi=replace(profile.openapi, document=read.get("document"), unread=unread))
+    told, document = read.get("unread"), read.get("document")
+    unread: Unread | None = None
+    if isinstance(told, dict) and told.get("kind") in {"malformed", "beyond", "missing"}:
+        unread = Unread(kind=told["kind"], why=str(told.get("why", "")))
+    elif isinstance(document, dict):
+        # A report may come from anybody.
+        unread = judged if isinstance(judged := _judged(document, "the document"), Unread) else None
+    held = document if isinstance(document, dict) and unread is None else None
+    return replace(profile, openapi=replace(profile.openapi, document=held, unread=unread))

@@ -209,9 +209,11 @@ def charge(profile: Profile, operation: Operation) -> Charge:
 
 
 def _is_nothing(price: Any) -> bool:
-    told = price.get("price", price) if isinstance(price, dict) else price
-    amount = told.get("amount") if isinstance(told, dict) else told
-    return bool(re.fullmatch(r"\$?0*(\.0*)?", str(amount))) and str(amount) != ""
+    whole = price if isinstance(price, dict) else {"price": price}
+    told = whole.get("price", whole)
+    told = told if isinstance(told, dict) else {"amount": told}
+    least = [told.get("amount"), told.get("min"), whole.get("minPrice")]
+    return any(re.fullmatch(r"\$?(0+(\.0*)?|\.0+)", str(amount)) for amount in least)
 
 
 def _narrow(selector: str, operation: Operation) -> int:
