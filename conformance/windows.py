@@ -8,7 +8,8 @@ from conformance.page import HTML
 from conformance.probe import Hand, Probe
 from conformance.purse import Order
 from conformance.seen import Stop
-from conformance.window import RAN, Window
+from conformance.sight import RAN
+from conformance.window import Window
 
 __all__ = [
     "CANARIES",
@@ -52,7 +53,8 @@ def offer_by_script(probe: Probe) -> None:
         probe.ask(OFFER, by=_script(window, origin(probe.endpoint)), without=_NOT_SAID)
 
 
-_NOT_SAID = ("user-agent", "accept-encoding", "accept", "origin")
+_NOT_SAID = ("user-agent", "accept-encoding", "origin")
+"""What a browser says itself."""
 
 
 def paid_by_script(probe: Probe) -> None:
