@@ -26,7 +26,7 @@ __all__ = ["Result", "Row", "Run", "concerned", "decided", "lacking", "left_out"
 
 _SHRINKING = 60
 """Examples that are asked at most to make one that is wrong smaller."""
-_PAGE = 10.0
+_PAGE = 20.0
 """Seconds that a page in a browser may take beyond an answer."""
 _UNASKED = frozenset({Outcome.INAPPLICABLE, Outcome.UNTESTABLE, Outcome.ERROR})
 CLASS_OF_FAMILY = frozenset({"paywall", "credits", "decline"})

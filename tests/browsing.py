@@ -202,6 +202,10 @@ LEGAL = (
         "<button onclick='this.after(\"Send 3 USDC\")'>Pay now</button>",
         allows=(f"{_WORKS}: a button that a script listens to",),
     ),
+    _acts(
+        "a wallet is connected by a script, below a link for help",
+        "<a href=/nowhere>Get some here.</a><button onclick='this.after(1)'>Connect wallet</button>",
+    ),
     _acts("a wallet is called", "<a href=lightning:lnbc1>Pay now</a>"),
     _acts("a form asks for what is missing", "<form action=/pay><input required><button>Subscribe</button></form>"),
     _acts(
