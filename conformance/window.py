@@ -82,7 +82,7 @@ class Window:
     def _asked(self, request: Request, ask: Callable[[Sight], Awaitable[Exchange]]) -> Exchange:
         started = time.monotonic()
         try:
-            exchange = self._run(self._within(ask), self.timeout + _STARTS_WITHIN)
+            exchange = self._run(self._within(ask), 3 * self.timeout + _STARTS_WITHIN + 2 * _STOPS_WITHIN)
         except _NoBrowser as why:
             exchange = Exchange(request=request, failure=Failure(kind="browser", detail=str(why)))
         except TimeoutError:
