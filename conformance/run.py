@@ -31,6 +31,8 @@ __all__ = ["Result", "Row", "Run", "concerned", "decided", "lacking", "left_out"
 _SHRINKING = 60
 """Examples that are asked at most to make one that is wrong smaller."""
 _RED = frozenset({Outcome.VIOLATED, Outcome.UNMET})
+_PAGE = 20.0
+"""Seconds that a page in a browser may take beyond an answer."""
 _UNASKED = frozenset({Outcome.INAPPLICABLE, Outcome.UNTESTABLE, Outcome.ERROR})
 CLASS_OF_FAMILY = frozenset({"paywall", "credits", "decline"})
 
@@ -294,7 +296,7 @@ class Run:
             self.window = Window(
                 executable=self.profile.browser.executable,
                 hosts=self.wire.hosts,
-                timeout=self.wire.timeout,
+                timeout=self.wire.timeout + _PAGE,
                 max_body=self.profile.limits.max_body,
             )
             self._until_end.callback(self.window.close)

@@ -7,6 +7,9 @@ from typing import Any, Self
 __all__ = ["Seen", "Stop"]
 
 
+_LISTS = ("ran", "said", "shut_out", "missed", "opaque", "reached")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Something on a page that a person can see and follow: a link, a button."""
@@ -27,6 +30,12 @@ class Seen:
     """What the browser complained about, in its words."""
     shut_out: tuple[str, ...] = ()
     """Authorities (host:port) that the page wanted to ask, and did not reach."""
+    missed: tuple[str, ...] = ()
+    """Those of them from which it wanted scripts or frames: without these it may not be what a person sees."""
+    opaque: tuple[str, ...] = ()
+    """What on it may hold something to follow that cannot be looked into, or not yet be used: names of elements."""
+    restless: bool = False
+    """Whether it changes by itself all the time."""
     stops: tuple[Stop, ...] = ()
     """In the order of the page."""
     reached: tuple[int, ...] = ()
@@ -36,7 +45,7 @@ class Seen:
     by: str = ""
     """By what it was followed: keyboard or pointer; empty where it was not."""
     leads: str = ""
-    """What came of that: ``asks METHOD URL``, ``opens a window``, ``asks in a dialog``, ``changes the page``, or nothing."""
+    """What came of that: ``asks METHOD URL``, ``opens a window``, ``asks in a dialog``, ``asks for what is missing``, ``hands over to SCHEME``, ``changes the page``, or nothing."""
     status: int | None = None
     """Of the answer to which it led."""
 
@@ -44,13 +53,13 @@ class Seen:
         """It as a JSON object."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}
         stops = [{"text": stop.text, "target": stop.target} for stop in self.stops]
-        lists = {name: list(own[name]) for name in ("ran", "said", "shut_out", "reached")}
+        lists = {name: list(own[name]) for name in _LISTS}
         return own | lists | {"stops": stops}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """What ``to_json`` wrote."""
-        tuples = {name: tuple(document[name]) for name in ("ran", "said", "shut_out", "reached")}
+        tuples = {name: tuple(document[name]) for name in _LISTS}
         return cls(**{**document, **tuples, "stops": tuple(Stop(**stop) for stop in document["stops"])})
 
     def told(self, text: Callable[[str], str]) -> Self:
@@ -60,6 +69,8 @@ class Seen:
             ran=tuple(map(text, self.ran)),
             said=tuple(map(text, self.said)),
             shut_out=tuple(map(text, self.shut_out)),
+            missed=tuple(map(text, self.missed)),
+            opaque=tuple(map(text, self.opaque)),
             stops=tuple(Stop(text=text(stop.text), target=text(stop.target)) for stop in self.stops),
             leads=text(self.leads),
         )

@@ -1,6 +1,8 @@
 """What is asked of a real browser: a script of another origin that reads and pays, and a person at a page."""
 
+import re
 from collections.abc import Sequence
+from itertools import chain
 
 from conformance.attempts import GOOD, label, versions
 from conformance.gather import as_browser, buys, origin, unpaid
@@ -8,7 +10,8 @@ from conformance.page import HTML
 from conformance.probe import Hand, Probe
 from conformance.purse import Order
 from conformance.seen import Stop
-from conformance.window import RAN, Window
+from conformance.sight import RAN
+from conformance.window import Window
 
 __all__ = [
     "CANARIES",
@@ -52,7 +55,8 @@ def offer_by_script(probe: Probe) -> None:
         probe.ask(OFFER, by=_script(window, origin(probe.endpoint)), without=_NOT_SAID)
 
 
-_NOT_SAID = ("user-agent", "accept-encoding", "accept", "origin")
+_NOT_SAID = ("user-agent", "accept-encoding", "origin")
+"""What a browser says itself."""
 
 
 def paid_by_script(probe: Probe) -> None:
@@ -94,6 +98,12 @@ def _shows_page(probe: Probe) -> Window | None:
 
 
 def _chosen(stops: Sequence[Stop]) -> int:
-    """What a person who wants to pay would follow: the first thing that speaks of it, else the first with a text."""
+    """What a person who wants to pay would follow: what speaks of it, else of a wallet, else the first with a text."""
     named = [at for at, stop in enumerate(stops) if stop.text]
-    return next((at for at in named if buys(stops[at].text, stops[at].target)), next(iter(named), -1))
+    buying = (at for at in named if buys(stops[at].text, stops[at].target))
+    wallets = (at for at in named if _WALLET.search(stops[at].text))
+    return next(chain(buying, wallets, named), -1)
+
+
+# The pages that come with x402 have a link to free money before the button that pays.
+_WALLET = re.compile(r"(?i)\bwallet|\bconnect\b|\bsign\b")

@@ -9,7 +9,7 @@ from serving import Answer
 from settling import served
 from shop import Brought
 
-__all__ = ["ACTIONS", "INJECTIONS", "LEGAL", "SCRIPTS", "Browsed"]
+__all__ = ["ACTIONS", "INJECTIONS", "LEGAL", "SCRIPTS", "UNSEEN", "Browsed"]
 
 _OFFER = "browser.script-reads-offer"
 _PAYS = "browser.script-pays"
@@ -154,6 +154,22 @@ ACTIONS = (
     _acts("the keyboard goes past it", "<a href=/pay tabindex=-1>Pay now</a><a href=/health>Home</a>", _KEYBOARD),
 )
 
+UNSEEN = (
+    _acts(
+        "the page has its script from somebody else",
+        "<button id=pay>Pay now</button><script src=http://cdn.example/pay.js></script>",
+        untestable=(_WORKS,),
+    ),
+    _acts("what is to be followed is in a frame", "<iframe src=/health></iframe>", untestable=(_WORKS, _KEYBOARD)),
+    _acts("it is to be used later", "<button disabled>Pay now</button>", untestable=(_WORKS, _KEYBOARD)),
+    _acts(
+        "the page counts the seconds, and a button changes it",
+        "<p id=at>0</p><button onclick='this.after(1)'>Pay now</button><script>setInterval(() => at.textContent++, 20)</script>",
+        untestable=(_WORKS,),
+    ),
+)
+"""What a browser cannot tell, and does not say to be wrong."""
+
 LEGAL = (
     Browsed(
         name="the offer is in the body, and nothing is exposed",
@@ -185,6 +201,17 @@ LEGAL = (
         "a script shows how to pay",
         "<button onclick='this.after(\"Send 3 USDC\")'>Pay now</button>",
         allows=(f"{_WORKS}: a button that a script listens to",),
+    ),
+    _acts(
+        "a wallet is connected by a script, below a link for help",
+        "<a href=/nowhere>Get some here.</a><button onclick='this.after(1)'>Connect wallet</button>",
+    ),
+    _acts("a wallet is called", "<a href=lightning:lnbc1>Pay now</a>"),
+    _acts("a form asks for what is missing", "<form action=/pay><input required><button>Subscribe</button></form>"),
+    _acts(
+        "a shadow has it",
+        "<pay-now></pay-now><script>document.querySelector('pay-now').attachShadow({mode: 'open'}).innerHTML = "
+        "'<a href=/pay>Pay</a>'</script>",
     ),
     _acts("a script asks in a dialog", "<button onclick='confirm(3)'>Pay now</button>"),
     _acts(

@@ -30,6 +30,7 @@ from conformance.wire import Wire
 __all__ = [
     "ANY_BODY",
     "FAMILIES",
+    "IN_A_BROWSER",
     "PAID",
     "UNPAID",
     "Edit",
@@ -53,6 +54,9 @@ FAMILIES = ("paywall", "credits", "decline")
 
 ANY_BODY = "http.refused-for-any-body"
 """Of bodies that are drawn: it has a table of its own, as the rows of the families about them have."""
+
+IN_A_BROWSER = frozenset(r.id for r in catalogue.load().judged() if "browser" in r.needs)
+"""What takes a browser: it has a table of its own."""
 
 Edit = Callable[[dict[str, Any]], None]
 """What makes a profile different: changes its document in place."""

@@ -51,6 +51,7 @@ _SHAPES = {
 _WIDE = 80
 
 _MEANS = {
+    "browser": "a browser (`[browser]`)",
     "plain": "",
     "forge": '`target.environment = "test"`',
     "pay": "`[facilitator]`, or your own with a `[[budget]]`",

@@ -25,7 +25,7 @@ ROOMS = (
     ("selector", "profile"),
     ("redaction", "paid", "seen", "exchange", "evidence"),
     ("target",),
-    ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "answering", "wire", "gate", "window"),
+    ("_raw_stream", "_raw_answer", "raw", "coding", "transport", "answering", "wire", "gate", "sight", "window"),
     ("fields", "protocols"),
     ("page", "members", "marks", "facts", "family", "recorded", "effects", "balances", "advice", "openapi", "listing"),
     ("facilitator",),

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from browsing import ACTIONS, INJECTIONS, LEGAL, SCRIPTS, Browsed, page
-from judging import Judged, judged_paid
+from browsing import ACTIONS, INJECTIONS, LEGAL, SCRIPTS, UNSEEN, Browsed, page
+from judging import IN_A_BROWSER, Judged, judged_paid
 from real import environment
 from serving import listening
 from sessions import nested, paid_profile
@@ -23,11 +23,7 @@ from conformance.report.terminal import last_line
 from conformance.window import Window
 
 Server = tuple[Shop, str, facilitator.Running]
-IDS = tuple(
-    id
-    for id in catalogue.editions()["2026.11"].classes["browser"]
-    if "browser" in catalogue.load().requirements[id].needs
-)
+IDS = tuple(sorted(IN_A_BROWSER))
 FAULTS = (*SCRIPTS, *INJECTIONS, *ACTIONS)
 
 
@@ -45,7 +41,7 @@ def chromium() -> Path:
 @pytest.fixture(scope="module")
 def window(server: Server, chromium: Path) -> Iterator[Window]:
     hosts = frozenset({urlsplit(server[1]).netloc})
-    opened = Window(executable=str(chromium), hosts=hosts, timeout=5.0, max_body=100_000)
+    opened = Window(executable=str(chromium), hosts=hosts, timeout=20.0, max_body=100_000)
     yield opened
     opened.close()
 
@@ -80,6 +76,14 @@ def test_a_legal_page_turns_red_nothing(legal, server, window) -> None:
     assert {(row.requirement, row.outcome) for row in run.results.values()} == {
         (id, Outcome.PASSED) for id in IDS if id.startswith(legal.only)
     }, [str(row.finding) for row in run.red()]
+
+
+@pytest.mark.parametrize("unseen", UNSEEN, ids=a_name)
+def test_what_a_browser_cannot_tell_is_untestable(unseen, server, window) -> None:
+    """Nothing is red, and nothing passes that rests on what was not seen."""
+    run = judged(server, window, unseen.only, change=unseen.change)
+    assert run.red() == run.of(Outcome.ERROR) == []
+    assert {row.requirement for row in run.of(Outcome.UNTESTABLE)} == unseen.untestable
 
 
 def test_a_shop_without_a_flaw_turns_red_nothing(server, window) -> None:
@@ -118,7 +122,7 @@ def test_a_browser_reaches_the_target_and_nobody_else(server, window) -> None:
 
 def test_a_page_that_never_stops_is_a_timeout_and_the_next_question_is_answered(server, window) -> None:
     """The bounds of a question hold against a page whose script takes all the time there is."""
-    quick = replace(window, timeout=1.5)
+    quick = replace(window, timeout=3.0)
     try:
         server[0].begin(change=page("<a href=/pay>Pay</a><script>onload = () => { for (;;); }</script>"))
         asked = Request(method="GET", url=f"{server[1]}/weather")

@@ -12,7 +12,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.facts import matching
 from conformance.gather import as_browser, cross_origin, origin, preflight, unpaid
-from conformance.outcome import Inapplicable, Untestable, Violation
+from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.page import HTML
 from conformance.protocols import x402
 from conformance.protocols.x402.receipt import RECEIPT
@@ -42,6 +42,9 @@ def test_script_reads_offer(evidence: Evidence) -> None:
 def test_script_pays(evidence: Evidence) -> None:
     for version, here in _paid(evidence):
         _let_through(evidence, here)
+        if evidence.response(here).status == 429:
+            reason = f"version {version}: a script is told to come again later"
+            raise Unanswered(reason, exchange=here)
         if not served(evidence, here):
             raise Violation(
                 expected="what is paid for, as without a browser",
@@ -136,12 +139,27 @@ def test_nothing_injected_runs(evidence: Evidence) -> None:
             at="query",
             exchange=INJECTED,
         )
+    _had_its_scripts(seen)
+
+
+def _had_its_scripts(seen: Seen) -> None:
+    """Raises Untestable for a page that did not get what it is made of."""
+    if seen.missed:
+        reason = (
+            f"the page takes scripts or frames from {', '.join(seen.missed)}, which this run does not ask: what it is with "
+            "them cannot be said; name them in target.helpers"
+        )
+        raise Untestable(reason)
 
 
 @check("browser.page-action-works", as_browser, at_page)
 def test_page_action_works(evidence: Evidence) -> None:
     _, seen = _page(evidence, PAGE)
     if seen.chosen < 0:
+        _had_its_scripts(seen)
+        if seen.opaque:
+            reason = f"nothing else can be followed, and what is in {', '.join(seen.opaque)} cannot be seen, or not yet be used"
+            raise Untestable(reason)
         raise Violation(
             expected="a link or a button with a text that a person can see and follow",
             received=f"{len(seen.stops)} of them, without a text" if seen.stops else "none",
@@ -149,6 +167,11 @@ def test_page_action_works(evidence: Evidence) -> None:
             exchange=PAGE,
         )
     stop = seen.stops[seen.chosen]
+    if not seen.leads:
+        _had_its_scripts(seen)
+        if seen.restless:
+            reason = f"the page changes all the time: what comes of {stop.text[:60]!r} cannot be told"
+            raise Untestable(reason)
     if not seen.leads or (seen.status is not None and (seen.status in {404, 410} or seen.status >= 500)):
         raise Violation(
             expected="something that happens",
@@ -165,6 +188,7 @@ def test_page_action_by_keyboard(evidence: Evidence) -> None:
         reason = "the page has nothing to follow"
         raise Untestable(reason, cause="browser.page-action-works")
     if seen.chosen not in seen.reached:
+        _had_its_scripts(seen)
         focused = [seen.stops[at].text[:40] for at in seen.reached]
         raise Violation(
             expected=f"{seen.stops[seen.chosen].text[:60]!r} to have the focus when Tab is pressed",

@@ -118,8 +118,10 @@ def _wanting(report: Report) -> Iterator[str]:
     Those that take a browser are left out of a class that is claimed, too.
     """
     lacks = [means for row in report.rows if row.key in report.results and (means := lacking(row, report.profile))]
+    # Who has no browser need not be told what else it would take.
+    lacks = [{"browser": means["browser"]} if "browser" in means else means for means in lacks]
     if report.profile.claims is not None:
-        lacks = [{"browser": means["browser"]} for means in lacks if "browser" in means]
+        lacks = [means for means in lacks if "browser" in means]
     if lacks:
         wanted = Counter(need for means in lacks for need in means)
         rows = f"{len(lacks)} row{'s' if len(lacks) > 1 else ''}"
