@@ -9,7 +9,8 @@ import pytest
 
 from conformance import checks
 from conformance.outcome import Finding, Outcome, printable
-from conformance.run import Result, Row
+from conformance.rows import Row
+from conformance.run import Result
 
 __all__ = ["CHECKS", "CheckDirectory", "CheckItem", "arguments"]
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import hypothesis.configuration
 import pytest
 
-from conformance import cases, catalogue, collect, facilitator, known, openapi, options, profile, run, target
+from conformance import cases, catalogue, collect, facilitator, known, openapi, options, profile, rows, run, target
 from conformance.asking import means_429, request_to
 from conformance.budget import own_payer
 from conformance.exchange import Exchange
@@ -32,7 +32,8 @@ from conformance.protocols.x402 import signing
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
 from conformance.report import document, terminal
-from conformance.run import Result, Row
+from conformance.rows import Row
+from conformance.run import Result
 from conformance.wire import Wire
 
 __all__ = ["begin"]
@@ -104,7 +105,7 @@ class Session:
         self._worker = worker
         self._digest = _digest(loaded)
         self._edition = catalogue.editions()[loaded.edition]
-        self._rows = run.rows(loaded, self._edition)
+        self._rows = rows.rows(loaded, self._edition)
         self._process: target.Process | None = None
         self._facilitator: facilitator.Running | None = None
         self._folder = ""
@@ -172,7 +173,7 @@ class Session:
     def _describe(self, read: Profile) -> None:
         """Goes on with a profile whose OpenAPI document was read: its operations are rows."""
         self._profile = read
-        self._rows = run.rows(read, self._edition)
+        self._rows = rows.rows(read, self._edition)
         if self._run:
             self._run.profile = read
 

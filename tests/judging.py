@@ -23,7 +23,8 @@ from conformance.profile import Profile
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
 from conformance.report import document
-from conformance.run import Result, Run, rows
+from conformance.rows import rows
+from conformance.run import Result, Run
 from conformance.window import Window
 from conformance.wire import Wire
 

@@ -12,7 +12,7 @@ from serving import Altered, Answer, Asked, Change, served, then, unaltered
 
 from conformance import catalogue, profile
 from conformance.outcome import Outcome, Verdict
-from conformance.run import rows, unjudged
+from conformance.rows import rows, unjudged
 
 Server = tuple[Altered, str]
 Edit = Callable[[dict[str, Any]], None]

@@ -66,7 +66,7 @@ ROOMS = (
     ),
     ("sandbox",),
     ("checks",),
-    ("run",),
+    ("rows", "run"),
     ("judge", "known"),
     ("report",),
     ("collect", "options", "workers", "session", "__main__"),

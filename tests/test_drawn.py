@@ -16,7 +16,8 @@ from conformance.outcome import Outcome, Untestable, Violation
 from conformance.probe import Probe
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
-from conformance.run import Result, Row, Run
+from conformance.rows import Row
+from conformance.run import Result, Run
 from conformance.wire import Wire
 
 SANDBOX = profile.load("sandbox", cwd=Path.cwd(), environ=os.environ).at("http://127.0.0.1:4020")

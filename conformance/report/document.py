@@ -18,7 +18,8 @@ from conformance.exchange import Exchange
 from conformance.known import KnownFailure, KnownFailures
 from conformance.outcome import Outcome, Verdict, reduce
 from conformance.profile import FacilitatorMode, Profile
-from conformance.run import Result, Row, unjudged
+from conformance.rows import Row, unjudged
+from conformance.run import Result
 
 __all__ = ["Report", "conclude", "doubt", "payments", "to_json", "write"]
 

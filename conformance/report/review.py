@@ -18,7 +18,8 @@ from conformance.known import KnownFailure, KnownFailures, inexcusable
 from conformance.outcome import Finding, Outcome
 from conformance.profile import Profile, from_document
 from conformance.report.document import Report, conclude, doubt, payments
-from conformance.run import Result, Row, decided, left_out, rows
+from conformance.rows import Row, left_out, rows
+from conformance.run import Result, decided
 
 __all__ = ["Difference", "review"]
 

@@ -14,7 +14,8 @@ from conformance.keys import are_brief
 from conformance.outcome import Outcome, Verdict, printable
 from conformance.profile import Answer, Entitlement, FacilitatorMode, Profile
 from conformance.report.document import Report, payments
-from conformance.run import Result, lacking
+from conformance.rows import lacking
+from conformance.run import Result
 from conformance.selector import Const, First, JmesPath, Map, Scalar, Selector
 from conformance.target import Process
 

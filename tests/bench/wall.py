@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from conformance import catalogue, profile, run, target
+from conformance import catalogue, profile, rows, run, target
 from conformance.exchange import Exchange
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
@@ -36,7 +36,7 @@ def judged(loaded: profile.Profile) -> tuple[float, list[Exchange]]:
     started = time.perf_counter()
     purse = Purse(profile=loaded, means=Means(), redactor=redactor)
     judge = run.Run(profile=loaded, edition=edition, wire=wire, purse=purse)
-    results = [judge.judge(row) for row in run.rows(loaded, edition) if row.requirement.cls in UNPAID]
+    results = [judge.judge(row) for row in rows.rows(loaded, edition) if row.requirement.cls in UNPAID]
     took = time.perf_counter() - started
     wire.close()
     exchanges = {key: exchange for result in results for key, exchange in result.exchanges.items()}
