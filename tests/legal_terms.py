@@ -4,14 +4,13 @@ from typing import Any
 
 from altering import OTHER_ASSET, adds, amount, numbered, plain, ways
 from judging import Edit
-from serving import GOODS, Answer, Asked, Change, then
+from serving import Answer, Asked, Change, then
 from variant import Legal, also, both, endpoints, legal, terms, unclaimed, unpriced
 
 __all__ = ["TERMS"]
 
 _CLOUDFLARE = {"scheme": "batch-settlement", "network": "cloudflare:402", "asset": "USD", "payTo": "merchant"}
 _SOLANA = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
-_LISTS = ("/.well-known/x402", "/openapi.json")
 _MINT = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU"
 _BITCOIN = "bip122:000000000019d6689c085ae165831e93"
 _PRICE = {1: "maxAmountRequired", 2: "amount"}
@@ -24,18 +23,6 @@ def _moved_to(network: str, network_v1: str, asset: str, pay_to: str, **extra: o
         entry["network"] = network_v1 if "maxAmountRequired" in entry else network
 
     return ways(move)
-
-
-def _unlisted(change: Change) -> Change:
-    """What is offered otherwise than it is advertised is advertised nowhere."""
-
-    def alter(asked: Asked, answer: Answer) -> None:
-        if asked.path in _LISTS:
-            answer.status, answer.body = 404, b"{}"
-        else:
-            change(asked, answer)
-
-    return alter
 
 
 def _on(network: str, asset: str, pay_to: str) -> Edit:
@@ -103,9 +90,8 @@ TERMS: tuple[Legal, ...] = (
     ),
     legal(
         "it is paid on a network that nobody knows",
-        _unlisted(_moved_to("hedera:testnet", "hedera-testnet", "0.0.429274", "0.0.1234")),
+        _moved_to("hedera:testnet", "hedera-testnet", "0.0.429274", "0.0.1234"),
         "x402.offer.address-form: networks that we do not know",
-        where=(*GOODS, *_LISTS),
         edit=both(unpriced, unclaimed),
     ),
     legal(
@@ -158,10 +144,7 @@ TERMS: tuple[Legal, ...] = (
     ),
     legal(
         "its price is told by nobody, and nothing is claimed",
-        _unlisted(
-            numbered(lambda document, version, nth: document["accepts"][0].update({_PRICE[version]: str(nth + 1)}))
-        ),
-        where=(*GOODS, *_LISTS),
+        numbered(lambda document, version, nth: document["accepts"][0].update({_PRICE[version]: str(nth + 1)})),
         edit=both(
             terms(amount=None),
             endpoints(dynamic=["/accepts/*/amount", "/accepts/*/maxAmountRequired"]),
