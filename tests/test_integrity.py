@@ -570,4 +570,4 @@ def test_claims_leave_out_only_what_they_do_not_name(tmp_path: Path, here: str) 
     """Who claims one class is judged by that one, and the last line says by which."""
     ran = nested(tmp_path, text=profile(here, claims='[claims]\nclasses = ["browser"]\n'))
     assert (ran.code, ran.verdict) == (0, "conformant")
-    assert ran.last.endswith("judged browser")
+    assert ran.last.endswith("judged browser; 6 rows left out for want of browser")
