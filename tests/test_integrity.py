@@ -5,13 +5,17 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sessions import Ran, nested, profile, sandbox, session, started
 from vices import Line, answering, vicious
 
-from conformance import collect
+from conformance import catalogue, collect
+from conformance.known import KnownFailures
+from conformance.profile import load
+from conformance.report.document import conclude
 
 AN_ID = "conformance/checks/offer.py::test_amount_is_a_string[weather]"
 
@@ -186,10 +190,26 @@ def test_too_few_requests_are_incomplete(tmp_path: Path, here: str) -> None:
 
 def test_a_claim_without_checks_is_incomplete(tmp_path: Path, here: str) -> None:
     """A class that this version cannot judge is not given away to whoever claims it."""
-    claims = '[claims]\nclasses = ["http", "browser", "x402/offer", "requests"]\n'
-    ran = nested(tmp_path, text=profile(here, claims=claims))
-    assert incomplete(ran)
-    assert "requests" in ran.out
+    path = tmp_path / "small.toml"
+    path.write_text(profile(here, claims='[claims]\nclasses = ["x402/offer", "requests"]\n'), "utf-8")
+    edition = catalogue.editions()["2026.11"]
+    told = [
+        held
+        for own in (edition, replace(edition, classes=edition.classes | {"requests": ()}))
+        for held in conclude(
+            profile=load(str(path), cwd=tmp_path, environ={}),
+            edition=own,
+            rows=(),
+            results=(),
+            sanity={},
+            reservations=(),
+            failures=KnownFailures(path=path),
+            began=0.0,
+            command="",
+        ).reservations
+        if "no checks" in held
+    ]
+    assert told == ['class "requests" is claimed, and this version has no checks for it yet']
 
 
 @pytest.mark.parametrize("classes", ["[]", '["no-such-class"]', '["decline"]'])
