@@ -232,6 +232,11 @@ def turnstile() -> Iterator[tuple[Turnstile, str]]:
         except asyncio.CancelledError:
             pass
         finally:
+            # Connections that somebody kept open are ended before the loop is.
+            for left in (kept := asyncio.all_tasks(loop)):
+                left.cancel()
+            if kept:
+                loop.run_until_complete(asyncio.gather(*kept, return_exceptions=True))
             loop.close()
 
     stopping: list[Callable[[], object]] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from conformance.attempts import GOOD, label
+from conformance.attempts import label
 from conformance.caching import (
     AFTER,
     AGAIN,
@@ -16,7 +16,7 @@ from conformance.caching import (
 )
 from conformance.checks import check
 from conformance.checks.leak import not_for_a_decline, not_served
-from conformance.checks.opening import attempts, controls, paid_for, served, versions
+from conformance.checks.opening import attempts, controls, good_payment, paid_for, served, versions
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange
 from conformance.gather import paid, unpaid
@@ -29,8 +29,7 @@ def test_refusal_is_not_kept(evidence: Evidence) -> None:
     for version in versions(evidence):
         here, elsewhere = label(version, KEPT, "again"), label(version, KEPT, "elsewhere")
         if here not in evidence.exchanges:
-            # Served, or asked about: what is wrong with it otherwise is said elsewhere.
-            evidence.response(label(version, KEPT, GOOD))
+            good_payment(evidence, version, KEPT)
             continue
         response = evidence.response(here)
         if not paid_for(evidence.exchange(here)).calls and served(evidence, elsewhere) and not served(evidence, here):
@@ -43,6 +42,9 @@ def test_refusal_is_not_kept(evidence: Evidence) -> None:
                 exchange=here,
                 reason="a cache answers who pays with the refusal that it kept of somebody who did not",
             )
+        if not paid_for(evidence.exchange(here)).calls and not served(evidence, here):
+            # Refused wherever it comes, and nobody asked: nothing shows whether it was looked at.
+            good_payment(evidence, version, KEPT)
 
 
 @check("x402.settlement.head-is-free", unpaid, contentless)
