@@ -183,7 +183,7 @@ def begun(
     try:
         profile = bare.at(process.base_url)
         wire = probe.wire.beside(process.base_url)
-        means = replace(probe.purse.means, control=own.control.url, lock="", log="")
+        means = replace(probe.purse.means, control=own.control.url, log="")
         purse = Purse(
             profile=profile,
             means=means,
