@@ -71,7 +71,7 @@ def test_the_first_command_works(python: Path, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     last = ran.stdout.rstrip().splitlines()[-1]
     assert last.startswith("conformant: ")
-    assert f"\n{last}\n" in readme
+    assert f"\n{last}\n" in readme, ran.stdout
     assert str(ROOT) not in ran.stdout
     assert [path.name for path in tmp_path.iterdir()] == [".pytest_cache"]
 
