@@ -13,25 +13,27 @@ from x402.mechanisms.evm.exact import ExactEvmServerScheme
 from x402.server import x402ResourceServerSync
 
 app = Flask(__name__)
-handled = {"weather": 0}
+handled = {"weather": 0, "reports": 0, "cities": 0}
 counting = Lock()
 
 server = x402ResourceServerSync(HTTPFacilitatorClientSync(FacilitatorConfig(url=os.environ["FACILITATOR_URL"])))
 server.register("eip155:84532", ExactEvmServerScheme())
 
-routes = {
-    "GET /weather": RouteConfig(
-        accepts=[
-            PaymentOption(
-                scheme="exact",
-                pay_to="0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
-                price="$0.01",
-                network="eip155:84532",
-            )
-        ],
-        description="The weather of today",
-        mime_type="application/json",
+
+def priced(description: str) -> RouteConfig:
+    option = PaymentOption(
+        scheme="exact",
+        pay_to="0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
+        price="$0.01",
+        network="eip155:84532",
     )
+    return RouteConfig(accepts=[option], description=description, mime_type="application/json")
+
+
+routes = {
+    "GET /weather": priced("The weather of today"),
+    "GET /reports/*": priced("A report of the weather"),
+    "GET /cities/[city]": priced("The weather of a city"),
 }
 payment_middleware(app, routes, server)
 
@@ -44,6 +46,21 @@ def weather() -> tuple[dict[str, str | int], int]:
     if request.args.get("boom"):
         return {"error": "the weather could not be made"}, 500
     return {"weather": "sunny", "temperature": 70}, 200
+
+
+@app.get("/reports/", defaults={"report": ""})
+@app.get("/reports/<path:report>")
+def reports(report: str) -> dict[str, str]:
+    with counting:
+        handled["reports"] += 1
+    return {"report": report, "weather": "sunny"}
+
+
+@app.get("/cities/<city>")
+def cities(city: str) -> dict[str, str]:
+    with counting:
+        handled["cities"] += 1
+    return {"city": city, "weather": "sunny"}
 
 
 @app.get("/stats")

@@ -9,24 +9,28 @@ import { paymentMiddleware, x402ResourceServer } from "@x402/hono";
 import { Hono } from "hono";
 
 const app = new Hono();
-const handled = { weather: 0 };
+const handled = { weather: 0, reports: 0, cities: 0 };
 
 const facilitator = new HTTPFacilitatorClient({ url: process.env.FACILITATOR_URL });
 const server = new x402ResourceServer(facilitator).register("eip155:84532", new ExactEvmScheme());
 
+const priced = (description) => ({
+  accepts: {
+    scheme: "exact",
+    payTo: "0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
+    price: "$0.01",
+    network: "eip155:84532",
+  },
+  description,
+  mimeType: "application/json",
+});
+
 app.use(
   paymentMiddleware(
     {
-      "GET /weather": {
-        accepts: {
-          scheme: "exact",
-          payTo: "0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
-          price: "$0.01",
-          network: "eip155:84532",
-        },
-        description: "The weather of today",
-        mimeType: "application/json",
-      },
+      "GET /weather": priced("The weather of today"),
+      "GET /reports/*": priced("A report of the weather"),
+      "GET /cities/[city]": priced("The weather of a city"),
     },
     server,
   ),
@@ -39,6 +43,16 @@ app.get("/weather", async (c) => {
     return c.json({ error: "the weather could not be made" }, 500);
   }
   return c.json({ weather: "sunny", temperature: 70 });
+});
+
+app.get("/reports/*", (c) => {
+  handled.reports += 1;
+  return c.json({ report: c.req.path, weather: "sunny" });
+});
+
+app.get("/cities/:city", (c) => {
+  handled.cities += 1;
+  return c.json({ city: c.req.param("city"), weather: "sunny" });
 });
 
 app.get("/stats", (c) => c.json({ handled }));

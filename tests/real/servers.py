@@ -16,15 +16,17 @@ import httpx
 
 from . import environment, supported
 
-__all__ = ["HONO", "NAMES", "STRIPES", "BrokenServerError", "running"]
+__all__ = ["NAMES", "ROUTED", "STRIPES", "BrokenServerError", "running"]
 
 _HERE = Path(__file__).resolve().parent
 _PYTHON = MappingProxyType(
     {
         "fastapi_v1": "requirements-x402-1.txt",
         "fastapi_v2": "requirements-x402-2.txt",
+        "fastapi_old_v2": "requirements-x402-2.0.txt",
         "flask_v1": "requirements-x402-1.txt",
         "flask_v2": "requirements-x402-2.txt",
+        "flask_old_v2": "requirements-x402-2.0.txt",
         "localstripe": "requirements-localstripe.txt",
     }
 )
@@ -32,16 +34,18 @@ _NODE = MappingProxyType(
     {
         "express_v1": "npm-x402-1",
         "express_v2": "npm-x402-2",
+        "express_old_v2": "npm-x402-2.1",
         "hono_v2": "npm-x402-hono",
+        "hono_old_v2": "npm-x402-2.1",
         "stripe_stateful_mock": "npm-stripe-stateful-mock",
     }
 )
 STRIPES = ("localstripe", "stripe_stateful_mock")
 """Servers that stand in for Stripe, each a script beside this file."""
-HONO = ("hono_v2",)
-"""One that is asked in every way, and paid by no test."""
-NAMES = tuple(name for name in (*_PYTHON, *_NODE) if name not in (*STRIPES, *HONO))
+NAMES = ("fastapi_v1", "fastapi_v2", "flask_v1", "flask_v2", "express_v1", "express_v2")
 """Servers that speak x402, each a script beside this file; they end in the version that they speak."""
+ROUTED = ("hono_v2", "fastapi_old_v2", "flask_old_v2", "express_old_v2", "hono_old_v2")
+"""Further ones, which are asked in every way, and paid by no test; an old one is the same script with an old SDK."""
 
 _START_SECONDS = 60
 _STOP_SECONDS = 10
@@ -53,7 +57,7 @@ class BrokenServerError(Exception):
 
 @contextmanager
 def running(name: str, facilitator_url: str | None = None) -> Iterator[str]:
-    """Run one of ``NAMES`` or ``STRIPES`` in its own environment; gives the base URL once it answers.
+    """Run one of ``NAMES``, ``ROUTED`` or ``STRIPES`` in its own environment; gives the base URL once it answers.
 
     It is on a free port of 127.0.0.1. One that speaks x402 gets a facilitator that only says what it supports, unless
     there is a ``facilitator_url``.
@@ -98,16 +102,17 @@ def running(name: str, facilitator_url: str | None = None) -> Iterator[str]:
 
 def _command(name: str) -> tuple[Path, list[str], Path | None]:
     # The script, which becomes the standard input; what runs it, up to the port; and in which folder.
+    file = name.replace("_old", "")
     if name in _PYTHON:
         # -I: neither our PYTHONPATH nor this folder leaks into their environment.
-        script = _HERE / f"{name}.py"
+        script = _HERE / f"{file}.py"
         return script, [str(environment.python(_PYTHON[name])), "-I", "-u", str(script)], None
     packages = environment.npm(_NODE[name])
     node = shutil.which("node")
     if node is None:
         raise BrokenServerError(f"{name}: there is no node on PATH; the tests need Node.js 20 or later")
     # A module looks for packages beside its file, but in the folder it is run in when it comes from standard input.
-    return _HERE / f"{name}.mjs", [node, "--input-type=module", "-"], packages
+    return _HERE / f"{file}.mjs", [node, "--input-type=module", "-"], packages
 
 
 def _free_port() -> int:
