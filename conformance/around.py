@@ -21,7 +21,7 @@ from conformance.probe import Probe
 from conformance.profile import Endpoint, Family, Profile
 from conformance.purse import Order
 from conformance.spelling import Spelling, spelled
-from conformance.ways import JOIN, PARTS, WAYS, Group, Part, along
+from conformance.ways import FOLDER, JOIN, PARTS, WAYS, Group, Part, along
 
 __all__ = [
     "AGAIN",
@@ -150,6 +150,8 @@ class Ways:
             return
         plain = _usual(probe)
         ways = [key for key, way in WAYS.items() if way.group in self.groups and way.of(plain)]
+        if FOLDER in ways and not _means_all(probe):
+            ways.remove(FOLDER)
         witness = bool(probe.endpoint and probe.endpoint.witness)
         with probe.purse.alone() if witness else nullcontext():
             before = probe.witnessed()
@@ -249,6 +251,12 @@ def _shows(probe: Probe, key: str) -> bool:
     return bool(marked(had, endpoint.marker)) or (sold is not None and holds(had, sold))
 
 
+def _means_all(probe: Probe) -> bool:
+    """Whether what is nowhere beside the endpoint is refused too: its price is on more than the one path."""
+    answer = probe.kept[NOWHERE].response
+    return bool(probe.endpoint and answer and refuses(probe.profile, probe.endpoint, answer))
+
+
 def _nowhere(plain: Spelling) -> Spelling:
     """The same at a path beside its own that no API has."""
     head, _, _ = plain.path.rstrip("/").rpartition("/")
@@ -261,7 +269,9 @@ def _look_at(probe: Probe, label: str, ways: str, plain: Spelling) -> None:
     probe.send(f"{label}{ELSEWHERE}", along(ways, _nowhere(plain)).request(), raw=True)
     if free := free_path(probe.profile):
         at = replace(usual(probe.profile, None, free), method=plain.method, body=plain.body)
-        probe.send(f"{label}{FREE}", along(ways, at).request(), raw=True)
+        there = along(ways, at).request()
+        if there.line != probe.kept[label].request.line:
+            probe.send(f"{label}{FREE}", there, raw=True)
     probe.send(f"{label}{PLAIN}", plain.request(), raw=True)
 
 
@@ -320,7 +330,7 @@ def variants(probe: Probe) -> st.SearchStrategy[str]:
     if probe.endpoint is None:
         return st.just("")
     plain = _usual(probe)
-    known = {part: [key for key in keys if WAYS[key].of(plain)] for part, keys in PARTS.items()}
+    known = {part: [key for key in keys if key != FOLDER and WAYS[key].of(plain)] for part, keys in PARTS.items()}
     others = [key for part, keys in known.items() if part is not Part.PATH for key in keys]
     # A path and one thing more, as a rule: each by itself has a row, and what is odd in all it has is refused for any of it.
     more = st.one_of(st.just(""), st.just(""), st.sampled_from(["", *others]))

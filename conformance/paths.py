@@ -42,6 +42,7 @@ SLASHES: Mapping[str, Respelt] = {
     "two slashes at the start": lambda plain: plain.at(f"/{plain.path}"),
     "two slashes inside": lambda plain: pathed(lambda head, last: f"{head}//{last}")(plain) if _deep(plain) else None,
     "no slash at the end": lambda plain: plain.at(plain.path.rstrip("/") or "/"),
+    "the folder alone": lambda plain: pathed(lambda head, _: f"{head}/")(plain) if _deep(plain) else None,
 }
 
 
@@ -122,7 +123,9 @@ ENCODED_SLASHES: Mapping[str, Respelt] = {
     "a backslash at the end, encoded": pathed(lambda head, last: f"{head}/{last}%5C"),
     "a backslash at the end, twice": pathed(lambda head, last: f"{head}/{last}%255C"),
     "within the last": pathed(lambda head, last: f"{head}/{last[:1]}%2F{last[1:]}"),
+    "within the last, twice": _within("%252F"),
     "a backslash within the last": pathed(lambda head, last: f"{head}/{last[:1]}%5C{last[1:]}"),
+    "a bare backslash within the last": _within("\\"),
     "a long form": pathed(lambda head, last: f"{head}/{last}%c0%af"),
 }
 
@@ -146,6 +149,7 @@ CONTROLS: Mapping[str, Respelt] = {
         for name, written in {**_CONTROLS, "both line breaks": "%0d%0a", "a space of no width": "%e2%80%8b"}.items()
     },
     **{f"{name} within": _within(written) for name, written in _CONTROLS.items() if name != "a tab"},
+    "a line feed within, twice": _within("%250a"),
     "a line feed at the start": lambda plain: plain.at(f"/%0a{plain.path[1:]}"),
     "a NUL and .json": pathed(lambda head, last: f"{head}/{last}%00.json"),
     "a bare tab at the end": pathed(lambda head, last: f"{head}/{last}\t"),
@@ -187,6 +191,8 @@ FRAGMENTS: Mapping[str, Respelt] = {
     "an encoded number sign": pathed(lambda head, last: f"{head}/{last}%23"),
     "an encoded fragment": pathed(lambda head, last: f"{head}/{last}%23x"),
     "an encoded question mark": pathed(lambda head, last: f"{head}/{last}%3F"),
+    "an encoded question mark before": pathed(lambda head, last: f"{head}/%3F{last}"),
+    "an encoded number sign before": pathed(lambda head, last: f"{head}/%23{last}"),
     "an encoded query": pathed(lambda head, last: f"{head}/{last}%3Fx=1"),
     "two question marks": lambda plain: replace(plain, query=f"?{plain.query or ''}"),
     "a path behind the query": lambda plain: replace(plain, query=f"{plain.query or ''}/x"),

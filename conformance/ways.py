@@ -11,7 +11,7 @@ from enum import StrEnum
 from conformance import extras, methods, paths
 from conformance.spelling import Respelt, Spelling
 
-__all__ = ["JOIN", "PARTS", "WAYS", "Group", "Part", "Way", "along"]
+__all__ = ["FOLDER", "JOIN", "PARTS", "WAYS", "Group", "Part", "Way", "along"]
 
 
 class Group(StrEnum):
@@ -98,6 +98,8 @@ PARTS: Mapping[Part, tuple[str, ...]] = {
     part: tuple(key for key, way in WAYS.items() if _WRITTEN[way.group][0] is part) for part in Part
 }
 """The keys of the ways to write each part otherwise."""
+FOLDER = f"{Group.SLASHES}: the folder alone"
+"""The way to the folder: it may be another thing, a list for everybody, and is asked for where a guard means all in it."""
 JOIN = " + "
 """What stands between the keys of ways that go together."""
 

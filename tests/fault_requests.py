@@ -143,6 +143,15 @@ def _item(asked: Asked) -> bool:
     return unquote(asked.path).startswith("/api/weather")
 
 
+def _below(asked: Asked) -> bool:
+    return re.match("(?s)/api/.", unquote(asked.path)) is not None
+
+
+def _named(asked: Asked) -> bool:
+    """Whether a path, decoded once, names one thing in the folder."""
+    return re.fullmatch("(?s)/api/[^/]+", unquote(asked.path)) is not None
+
+
 def _broken(asked: Asked) -> bool:
     """Whether a path has an escape that is none."""
     return re.search("%(?![0-9A-Fa-f]{2})", asked.path) is not None
@@ -211,6 +220,17 @@ FAULTS: tuple[Round, ...] = (
         _only(read(lambda path: path[1:] if path.startswith("//") else path)),
         "slashes",
     ),
+    around(
+        "its guard has a pattern that wants a name below the folder, and its router none",
+        Ways(reaches=lambda asked: asked.path.startswith("/api/"), priced=_regex(r"(?s)\A/api/.+")),
+        "slashes",
+    ),
+    around(
+        "its guard has a pattern that wants a name below the folder, and no witness sees it",
+        Ways(reaches=lambda asked: asked.path.startswith("/api/"), priced=_regex(r"(?s)\A/api/.+")),
+        "slashes",
+        edit=without_witness,
+    ),
     around("its router walks dot segments", _only(read(dotted)), "dot-segments", "slashes"),
     around(
         "its router walks encoded dot segments",
@@ -276,6 +296,17 @@ FAULTS: tuple[Round, ...] = (
         "encoded-slashes",
         "encoded-letters",
     ),
+    around(
+        "its guard decodes a name once more than its router, and knows no names with slashes",
+        Ways(reaches=_named, priced=lambda asked: _named(asked.at(slashed(unescaped(unquote(asked.path)))))),
+        "encoded-slashes",
+    ),
+    around(
+        "its guard takes backslashes for slashes, and knows no names with slashes",
+        Ways(reaches=_named, priced=lambda asked: _named(asked.at(slashed(folded(asked.path))))),
+        "encoded-slashes",
+        "dot-segments",
+    ),
     around("its router takes backslashes for slashes", _only(read(folded)), "encoded-slashes"),
     around(
         "its router takes encoded backslashes for slashes",
@@ -296,6 +327,11 @@ FAULTS: tuple[Round, ...] = (
     around(
         "its guard has a pattern in which a dot is no line break",
         Ways(reaches=_item, priced=_regex(r"\A/api/weather.*\Z")),
+        "control-characters",
+    ),
+    around(
+        "its guard decodes twice, and has a pattern in which a dot is no line break",
+        Ways(reaches=_item, priced=lambda asked: _regex(r"\A/api/weather.*\Z")(asked.at(unquote(asked.path)))),
         "control-characters",
     ),
     around(
@@ -330,6 +366,16 @@ FAULTS: tuple[Round, ...] = (
     around(
         "its router decodes a question mark before it looks for one",
         Ways(routes=lambda asked: replace(asked, target=unquote(asked.target)), guards=read(unescaped)),
+        "fragments",
+    ),
+    around(
+        "its guard looks for a question mark in what is decoded",
+        Ways(reaches=_below, priced=lambda asked: len(slashed(unquote(asked.path).partition("?")[0])) > len("/api/")),
+        "fragments",
+    ),
+    around(
+        "its guard looks for a fragment in what is decoded",
+        Ways(reaches=_below, priced=lambda asked: len(slashed(unquote(asked.path).partition("#")[0])) > len("/api/")),
         "fragments",
     ),
     around(

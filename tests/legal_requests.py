@@ -56,6 +56,10 @@ _JUNK = said(400, code="junk")
 _NORMAL = read(lambda path: slashed(merged(dotted(matrixless(folded(unescaped(path)))))).lower())
 
 
+_LISTED = Ways(priced=lambda asked: re.match("(?s)/api/.", asked.path) is not None)
+"""A price on all in a folder, and none on the folder."""
+
+
 def _echoed(asked: Asked) -> Said | None:
     """TRACE, as RFC 9110 has it."""
     if asked.method != "TRACE":
@@ -188,6 +192,21 @@ LEGAL: tuple[Round, ...] = (
         "a free page lies below",
         Ways(other=lambda asked: said(200, about="this API") if asked.path.startswith(f"{PATH}/") else said(404)),
         allows=_allowed("another page that is free", "suffixes"),
+    ),
+    around(
+        "its folder is a list for everybody, sunny among it",
+        replace(_LISTED, other=lambda asked: said(200, list=["sunny"]) if asked.path == "/api/" else said(404)),
+        allows=_allowed("a list for everybody at the folder", "slashes"),
+    ),
+    around(
+        "its folder is a list for everybody, with members of the same name, and it has no witness",
+        replace(_LISTED, other=lambda asked: said(200, weather=["windy"]) if asked.path == "/api/" else said(404)),
+        edit=endpoint(marker={"pointer": "/weather"}, witness=None),
+    ),
+    around(
+        "its folder says what is sold to whoever asks, where a price is on the one path",
+        Ways(other=lambda asked: said(200, list=["sunny"]) if asked.path == "/api/" else said(404)),
+        edit=without_witness,
     ),
     around(
         "another site is under another host",

@@ -24,7 +24,7 @@ from conformance.exchange import Exchange, Response
 from conformance.marks import holds, marked
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Marker, MarkerKind
-from conformance.ways import JOIN, PARTS, WAYS, Group, Part
+from conformance.ways import FOLDER, JOIN, PARTS, WAYS, Group, Part
 
 __all__ = ["as_before", "moved", "opens_nothing", "proven", "refused", "shown", "stands_open"]
 
@@ -110,6 +110,7 @@ def opens_nothing(evidence: Evidence, group: Group, batch: str) -> None:
         reason = "the usual request has nothing that could be written so"
         raise Inapplicable(reason)
     labels = [key for key in wanted if key in evidence.exchanges]
+    wanted = [key for key in wanted if key != FOLDER or key in labels]
     _find(evidence, labels, batch)
     if len(labels) < len(wanted):
         reason = (
@@ -137,6 +138,8 @@ def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
     open_: list[Unanswered | Untestable] = []
     for label in labels:
         exchange = evidence.exchange(label)
+        if label == FOLDER and _may_list(evidence):
+            continue
         if exchange.failure and exchange.failure.kind not in _HANGS_UP:
             unpayable = exchange.failure.kind == "unpayable"
             open_.append(
@@ -157,6 +160,20 @@ def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
             raise _opened(evidence, f"{label}{WATCHED}", f"{told}, and the witness moved by {times}: the handler ran")
     if open_:
         raise open_[0]
+
+
+def _may_list(evidence: Evidence) -> bool:
+    """Whether a folder may be a list for everybody: it is made like what is in it, and its words may be the same."""
+    had, sold, endpoint = evidence.exchange(FOLDER).response, _sold(evidence), evidence.endpoint
+    if had is None:
+        return False
+    if not shown(evidence, FOLDER):
+        return True
+    if sold and holds(had, sold):
+        return False
+    if endpoint.witness:
+        return not _ran(evidence, FOLDER)
+    return _marker(evidence).kind in {MarkerKind.POINTER, MarkerKind.HEADER}
 
 
 def _opened(evidence: Evidence, label: str, received: str) -> Violation:
