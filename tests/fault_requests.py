@@ -669,6 +669,16 @@ UNPROVEN: tuple[Round, ...] = (
         "head-runs-nothing",
         edit=without_witness,
     ),
+    around(
+        "HEAD is answered alike for all in a folder that has a price, and nothing shows what ran",
+        Ways(
+            priced=lambda asked: asked.method == "GET" and _below(asked),
+            reaches=_below,
+            sells=lambda asked: replace(Ways().sells(asked), bare=asked.method == "HEAD"),
+        ),
+        "head-runs-nothing",
+        edit=without_witness,
+    ),
     around("it was served once, and not again", _moody, *_EVERY[:5]),
     around("it is open to everybody by then", _opens_for_good, *_EVERY),
     around(

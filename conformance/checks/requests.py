@@ -6,6 +6,7 @@ from conformance.around import (
     ELSEWHERE,
     HEAD,
     KEPT,
+    NOWHERE,
     PLAIN,
     SERVED,
     SOUND,
@@ -14,6 +15,7 @@ from conformance.around import (
     at_first,
     heads,
     kept_open,
+    refuses,
     slow,
     variant,
     variants,
@@ -67,13 +69,14 @@ def test_head_runs_nothing(evidence: Evidence) -> None:
         raise _handled(f"{response.shown()}, and the witness moved by {steps[0]}: the handler ran", first)
     if where := shown(evidence, first):
         raise _handled(f"{response.shown()} with what is sold, in {where}", first)
-    if response.status >= 300 or _same(response, evidence.response(f"{HEAD}{ELSEWHERE}")):
+    nowhere = _nowhere(evidence)
+    if response.status >= 300 or (nowhere and _same(response, nowhere)):
         return
     quiet = not lively and not max(steps) and SERVED in evidence.exchanges and moved(evidence.exchange(SERVED)) > 0
     if quiet:
         return
     metadata = evidence.endpoint.head is Head.METADATA
-    if (told := _tells(evidence, response)) and not metadata:
+    if (told := _tells(evidence, response, nowhere)) and not metadata:
         reason = 'if metadata is free here, say so: endpoint.head = "metadata"'
         raise _handled(f"{response.shown()} with the {told} of the paid answer", first, reason)
     reason = (
@@ -94,12 +97,20 @@ def _same(one: Response, other: Response) -> bool:
     )
 
 
-def _tells(evidence: Evidence, response: Response) -> str:
+def _nowhere(evidence: Evidence) -> Response | None:
+    """The answer to HEAD where nothing is; None where a GET there is refused too, so that what is sold may be there as well."""
+    plain = evidence.exchanges.get(NOWHERE)
+    if plain and plain.response and refuses(evidence.profile, evidence.endpoint, plain.response):
+        return None
+    return evidence.response(f"{HEAD}{ELSEWHERE}")
+
+
+def _tells(evidence: Evidence, response: Response, nowhere: Response | None) -> str:
     """Which field of an answer to HEAD is that of the paid answer, and of no other; empty for none."""
     if "paid" not in evidence.exchanges:
         return ""
     sold = evidence.response("paid")
-    others = (evidence.response("unpaid"), evidence.response(f"{HEAD}{ELSEWHERE}"))
+    others = (evidence.response("unpaid"), *([nowhere] if nowhere else []))
     for name in _ENTITY:
         value = response.value(name)
         if value and value != "0" and value == sold.value(name) and all(value != other.value(name) for other in others):
