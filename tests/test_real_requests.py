@@ -15,8 +15,9 @@ from conformance import facilitator
 from conformance.exchange import Exchange
 
 DEFECTS: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "true_defects.toml").read_text("utf-8"))["round"]
-ANY = "requests.any-variant"
-NAMES = (*servers.NAMES, *servers.HONO)
+NAMES = (*servers.NAMES, *servers.ROUTED)
+PATHS = {"weather": "/weather", "reports": "/reports/today", "cities": "/cities/paris"}
+"""Endpoint -> its path; only servers of version 2 have the last two, whose prices are on a pattern."""
 
 PROFILE = """\
 edition = "2026.11"
@@ -28,9 +29,11 @@ timeout = 4.0
 listen = "127.0.0.1:{port}"
 [claims]
 classes = ["requests"]
+"""
+ENDPOINT = """\
 [[endpoint]]
-name = "weather"
-path = "/weather"
+name = "{name}"
+path = "{path}"
 protocol = "x402"
 versions = [{version}]
 marker = "sunny"
@@ -54,33 +57,58 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         while name[-1] == "2" and not early.control.calls() and time.monotonic() < until:
             time.sleep(0.05)
         early.stop()
-        text = PROFILE.format(url=url, port=port, version=name[-1]) + WITNESS
+        text = PROFILE.format(url=url, port=port) + "".join(_written(name, endpoint) for endpoint in _asked(name))
         yield name, session(tmp_path_factory.mktemp(name), text=text, within=120)
+
+
+def _asked(name: str) -> tuple[str, ...]:
+    """The endpoints that a server is asked for: the price of one path is found again in its current release."""
+    if name[-1] == "1":
+        return ("weather",)
+    return ("reports", "cities") if "_old_" in name else tuple(PATHS)
+
+
+def _written(name: str, endpoint: str) -> str:
+    """An endpoint as the profile has it: with a witness where the current release says so, for its readings cost time."""
+    plain = ENDPOINT.format(name=endpoint, path=PATHS[endpoint], version=name[-1])
+    return plain + WITNESS if endpoint == "weather" else plain
+
+
+def _listed(name: str) -> list[dict[str, Any]]:
+    """What true_defects.toml says of a server."""
+    return [defect for defect in DEFECTS if name in defect["servers"]]
 
 
 def test_a_real_server_has_the_ways_round_that_are_listed_and_no_other(run: tuple[str, Ran]) -> None:
     """What a run shows is what true_defects.toml lists: no other violation, error or open question."""
     name, ran = run
     assert ran.report, ran.out
-    results = ran.report["results"]
-    shown = {r["requirement"]: r["outcome"] for r in results if r["outcome"] not in {"passed", "inapplicable"}}
-    assert shown == {defect["id"]: defect["outcome"] for defect in DEFECTS if defect["server"] == name}, ran.out
+    shown = {key: outcome for key, outcome in ran.outcomes.items() if outcome not in {"passed", "inapplicable"}}
+    assert shown == {f"{had['id']} {had['endpoint']}": had["outcome"] for had in _listed(name)}, ran.out
 
 
 def test_the_answer_in_another_way_shows_the_defect(run: tuple[str, Ran]) -> None:
     """Each listed exchange stands in the report, with the listed bytes of the request, and the status and bytes that came."""
     name, ran = run
-    for defect in DEFECTS:
-        if defect["server"] == name:
-            exchange = Exchange.from_json(ran.report["exchanges"][f"weather/{defect['exchange']}@main"])
-            assert exchange.request.line == defect["line"], defect
-            assert exchange.response
-            assert exchange.response.status == defect["status"], defect
-            told = "\n".join(f"{key}: {value}" for key, value in exchange.response.headers) + exchange.response.text()
-            assert [part for part in defect["shows"] if part not in told] == [], defect
+    for defect in _listed(name):
+        exchange = Exchange.from_json(ran.report["exchanges"][f"{defect['endpoint']}/{defect['exchange']}@main"])
+        assert exchange.request.line == defect["line"], defect
+        assert exchange.response
+        assert exchange.response.status == defect["status"], defect
+        told = "\n".join(f"{key}: {value}" for key, value in exchange.response.headers) + exchange.response.text()
+        assert [part for part in defect["shows"] if part not in told] == [], defect
 
 
 def test_each_way_round_is_of_the_class() -> None:
     """The table lists what these runs judge, of servers that we run."""
     assert [defect["id"] for defect in DEFECTS if not defect["id"].startswith("requests.")] == []
-    assert {defect["server"] for defect in DEFECTS} <= set(NAMES)
+    assert {name for defect in DEFECTS for name in defect["servers"]} <= set(NAMES)
+
+
+def test_a_way_past_a_pattern_is_of_an_old_release_alone() -> None:
+    """What stands open where a price is on a pattern was mended: a current release has none but HEAD, and no pattern's fault."""
+    opened = {(name, had["id"]) for had in DEFECTS for name in had["servers"] if had["outcome"] == "violated"}
+    current = {id for name, id in opened if "_old_" not in name}
+    assert current == {"requests.head-runs-nothing", "requests.target-forms"}
+    for name in ("fastapi", "flask", "express", "hono"):
+        assert len({id for at, id in opened if at == f"{name}_old_v2"} - current) >= 3, name
