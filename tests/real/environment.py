@@ -116,7 +116,8 @@ def _make_python(home: Path, listing: Path) -> None:
     _run([sys.executable, "-m", "venv", "--clear", str(home)], listing)
     pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     # --no-deps: a package that the list forgot must break here and not be taken in whatever version is newest today.
-    options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--retries", "2", "--timeout", "30"]
+    # --no-compile: a server loads a small part of what is installed, and that is compiled when it does.
+    options = ["--quiet", "--no-deps", "--no-compile", "--only-binary", ":all:", "--retries", "2", "--timeout", "30"]
     _run([*pip, "install", *options, "--requirement", str(listing)], listing)
     _run([*pip, "check"], listing)
 
