@@ -270,7 +270,8 @@ def _look_at(probe: Probe, label: str, ways: str, plain: Spelling) -> None:
     if free := free_path(probe.profile):
         at = replace(usual(probe.profile, None, free), method=plain.method, body=plain.body)
         there = along(ways, at).request()
-        if there.line != probe.kept[label].request.line:
+        # What is free may lie in the same folder.
+        if label != FOLDER or there.line != probe.kept[label].request.line:
             probe.send(f"{label}{FREE}", there, raw=True)
     probe.send(f"{label}{PLAIN}", plain.request(), raw=True)
 

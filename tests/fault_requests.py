@@ -231,6 +231,16 @@ FAULTS: tuple[Round, ...] = (
         "slashes",
         edit=without_witness,
     ),
+    around(
+        "its guard has a pattern that wants a name below the folder, in which a free page lies too",
+        Ways(
+            reaches=lambda asked: asked.path.startswith("/api/"),
+            priced=_regex(r"(?s)\A/api/(?!terms\Z).+"),
+            first=lambda asked: said(200, terms="none") if asked.path == "/api/terms" else None,
+        ),
+        "slashes",
+        edit=lambda written: written.update(crawl={"paths": ["/api/terms"]}),
+    ),
     around("its router walks dot segments", _only(read(dotted)), "dot-segments", "slashes"),
     around(
         "its router walks encoded dot segments",
