@@ -239,7 +239,7 @@ FAULTS: tuple[Round, ...] = (
             first=lambda asked: said(200, terms="none") if asked.path == "/api/terms" else None,
         ),
         "slashes",
-        edit=lambda written: written.update(crawl={"paths": ["/api/terms"]}),
+        edit=lambda written: written.update(crawl={"paths": ["/api/terms"]}) or without_witness(written),
     ),
     around("its router walks dot segments", _only(read(dotted)), "dot-segments", "slashes"),
     around(
