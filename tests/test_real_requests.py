@@ -62,14 +62,14 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def _asked(name: str) -> tuple[str, ...]:
-    """The endpoints that a server is asked for: the price of one path is found again in its current release."""
+    """The endpoints that a server is asked at; an old one at those alone whose price is on a pattern."""
     if name[-1] == "1":
         return ("weather",)
     return ("reports", "cities") if "_old_" in name else tuple(PATHS)
 
 
 def _written(name: str, endpoint: str) -> str:
-    """An endpoint as the profile has it: with a witness where the current release says so, for its readings cost time."""
+    """An endpoint as the profile has it; the marker tells all that is wrong with a pattern, and a witness takes time."""
     plain = ENDPOINT.format(name=endpoint, path=PATHS[endpoint], version=name[-1])
     return plain + WITNESS if endpoint == "weather" else plain
 
@@ -106,7 +106,7 @@ def test_each_way_round_is_of_the_class() -> None:
 
 
 def test_a_way_past_a_pattern_is_of_an_old_release_alone() -> None:
-    """What stands open where a price is on a pattern was mended: a current release has none but HEAD, and no pattern's fault."""
+    """Each old release is open in three ways at least where its price is on a pattern, and no current one is in any of them."""
     opened = {(name, had["id"]) for had in DEFECTS for name in had["servers"] if had["outcome"] == "violated"}
     current = {id for name, id in opened if "_old_" not in name}
     assert current == {"requests.head-runs-nothing", "requests.target-forms"}
