@@ -19,7 +19,7 @@ from hyperframe.frame import ContinuationFrame, DataFrame, HeadersFrame, PingFra
 from judging import Judged, judged
 from sessions import nested
 from test_requests import written
-from turnstile import PATH, Said, Ways
+from turnstile import PATH, Said, Ways, turnstile
 
 from conformance import catalogue, checks, frames
 from conformance.evidence import Evidence
@@ -60,7 +60,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[trustme.CA]:
     made, home = trustme.CA(), tmp_path_factory.mktemp("tls")
     made.cert_pem.write_to_path(str(home / "ca.pem"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(home / "ca.pem"))
+        for name in ("SSL_CERT_FILE", "CURL_CA_BUNDLE"):
+            patch.setenv(name, str(home / "ca.pem"))
         yield made
 
 
@@ -153,7 +154,8 @@ def test_without_the_extra_a_target_that_speaks_http2_is_untestable(
     found(run_of(server, Front(protocols=("http/1.1",))), Outcome.INAPPLICABLE)
 
 
-def test_a_finding_shows_its_frames_and_is_sent_again(server: Here, tmp_path: Path, authority: trustme.CA) -> None:
+@pytest.mark.usefixtures("authority")
+def test_a_finding_shows_its_frames_and_is_sent_again(server: Here, tmp_path: Path) -> None:
     """What is printed has a line for each field, and a command that sends the same fields again."""
     front = Front(ways=Ways(skips=lambda asked: bool(asked.has("transfer-encoding"))), first=lambda _: None)
     server.begin(front)
@@ -207,14 +209,14 @@ ASKED = Request(
 )
 def test_a_request_in_frames_is_sent_again_as_it_was(server: Here, change: dict[str, Any], by_curl: bool) -> None:
     """By curl where it writes the same fields, otherwise by ours: what arrives is the same."""
-    server.begin(Front(first=lambda _: None))
+    server.begin(Front(first=lambda _: Said(status=402)))
     method, path = change.get("method", "GET"), change.get("path", PATH)
     told = {":method": method, ":authority": server.base_url.removeprefix("https://"), ":path": path}
     own = tuple((name, told.get(name, value)) for name, value in ASKED.headers)
     asked = replace(
         ASKED,
         method=method,
-        url=server.base_url + path,
+        url=server.base_url + (path if path.startswith("/") else f"/{path}"),
         headers=own + change.get("headers", ()),
         body=change.get("body", b""),
         trailers=change.get("trailers", ()),
@@ -233,7 +235,9 @@ def test_a_request_in_frames_is_sent_again_as_it_was(server: Here, change: dict[
 
 @pytest.fixture
 def context(authority: trustme.CA) -> ssl.SSLContext:
-    return frames.context()
+    made = frames.context()
+    authority.configure_trust(made)
+    return made
 
 
 def hostile(*said: bytes, again: bool = True, pause: float = 0.0) -> Talk:
@@ -333,3 +337,34 @@ def test_a_long_content_goes_out_as_the_windows_open(server: Here, context: ssl.
     assert isinstance(answer, RawAnswer), answer
     assert (answer.status, answer.version, answer.body) == (200, "HTTP/2", sold[:16384])
     assert server.framed[0].body == body
+
+
+def test_only_the_row_about_frames_is_red_for_a_way_round_in_frames(server: Here) -> None:
+    """The whole class, asked of a target that guards HTTP/1.1 alone."""
+    server.begin(Front(ways=Ways(priced=lambda _: False)))
+    run = judged(server.base_url, claims=["requests"], edit=written, examples=2)
+    assert {r.requirement for r in run.red()} == {ID}, told(run)
+    assert run.of(Outcome.ERROR, Outcome.UNTESTABLE) == [], told(run)
+
+
+def test_whether_http2_is_spoken_is_asked_once(server: Here) -> None:
+    """Two endpoints of a target without HTTP/2 cost one connection that offers it."""
+    server.begin(Front(protocols=("http/1.1",)))
+
+    def two(document: dict[str, Any]) -> None:
+        written(document)
+        document["endpoint"].append(document["endpoint"][0] | {"name": "again"})
+
+    run = judged(server.base_url, claims=["requests"], edit=two, examples=2, only=(ID,))
+    assert {r.outcome for r in run.results.values()} == {Outcome.INAPPLICABLE}
+    assert server.connections.count("http/1.1") == 1
+
+
+def test_a_target_in_plain_text_is_asked_nothing_in_frames() -> None:
+    """Without TLS nothing says who speaks HTTP/2: the row is inapplicable, and says so."""
+    with turnstile() as (_, base_url):
+        run = judged(base_url, claims=["requests"], edit=written, examples=2, only=(ID,))
+    (result,) = run.results.values()
+    assert result.outcome is Outcome.INAPPLICABLE
+    assert result.finding
+    assert "no https origin" in result.finding.reason
