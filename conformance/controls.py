@@ -140,13 +140,15 @@ def noted(probe: Probe, label: str, before: int | None) -> int:
     return now - before
 
 
-def watch_each(probe: Probe, ways: list[str], plain: Spelling, write: Write, *, start: str = "") -> None:
-    """Each way once more, with what the witness reads before and after; and the usual request, and none at all."""
+def watch_each(
+    probe: Probe, ways: list[str], plain: Spelling, write: Write, *, start: str = "", usual: str = ""
+) -> None:
+    """Each way once more, with what the witness reads before and after; and the ``usual`` one, and none at all."""
     with probe.purse.alone():
         probe.rest(f"at rest, before {start}{ways[0]}", probe.kept["unpaid"])
         before = probe.witnessed()
         label = f"as usual{WATCHED}, before {start}{ways[0]}"
-        probe.send(label, write("", plain), raw=True)
+        probe.send(label, write(usual, plain), raw=True)
         noted(probe, label, before)
         for key in ways:
             if f"{start}{key}" in probe.kept:

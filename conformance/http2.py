@@ -78,7 +78,7 @@ def in_http2(probe: Probe) -> None:
         probe.send(after(BATCH), _written(USUAL, plain), raw=True)
         moved = noted(probe, after(BATCH), before)
     if moved:
-        watch_each(probe, ways, plain, _written, start=START)
+        watch_each(probe, ways, plain, _written, start=START, usual=USUAL)
     looked = Counter[Group | None]()
     for key in ways:
         group = WAYS[key].group if key in WAYS else None

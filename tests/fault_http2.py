@@ -23,6 +23,8 @@ class Entry:
     shows: str | tuple[str, ...] = ""
     """How the way round that is found is called: the beginning."""
     allows: Iterable[str] = ()
+    watched: bool = False
+    """Whether it has a witness."""
     says: str = ""
     """A part of the reason, where nothing could be asked."""
 
@@ -37,10 +39,13 @@ def _open(
     shows: str | tuple[str, ...],
     *,
     first: Callable[[Framed], Said | Reset | None] | None = None,
+    watched: bool = False,
     **more,
 ):
     """A target with a way round; it takes all that is malformed, unless ``first`` says otherwise."""
-    return Entry(name=name, front=Front(ways=ways, first=first or (lambda _: None), **more), shows=shows)
+    return Entry(
+        name=name, front=Front(ways=ways, first=first or (lambda _: None), **more), shows=shows, watched=watched
+    )
 
 
 def _noted(**told: Callable[[Framed], str]) -> Callable[[Framed], Asked]:
@@ -111,6 +116,7 @@ FAULTS = (
         "HEAD makes the handler run",
         _skips(lambda a: a.method == "HEAD", sells=_sells_nothing_to_head),
         "frames: HEAD",
+        watched=True,
         **_STRICT,
     ),
     _open(
@@ -169,7 +175,12 @@ def _misdirected(framed: Framed) -> Said | Reset | None:
 
 _JUNK = Reset(code=ErrorCodes.PROTOCOL_ERROR, close=True)
 LEGAL = (
-    Entry(name="it resets the stream of what is malformed", front=Front(), allows=("a stream that is reset",)),
+    Entry(
+        name="it resets the stream of what is malformed",
+        front=Front(),
+        watched=True,
+        allows=("a stream that is reset",),
+    ),
     Entry(
         name="it closes the connection for what is malformed",
         front=Front(first=_if_malformed(_JUNK)),
@@ -195,6 +206,11 @@ LEGAL = (
     Entry(name="its SETTINGS come late", front=Front(late=0.02)),
     Entry(name="many hints come before each answer", front=Front(hints=30)),
     Entry(name="it says that it closes, and then answers", front=Front(leaves=True)),
+    Entry(
+        name="its witness moves whatever is asked",
+        front=Front(ways=Ways(counts=lambda _: 1)),
+        watched=True,
+    ),
     Entry(name="any path is a page of its own", front=Front(ways=Ways(other=lambda _: said(200, page="of an app")))),
     Entry(
         name="it says 421 to whatever comes in frames",

@@ -22,6 +22,7 @@ from test_requests import written
 from turnstile import PATH, Said, Ways, turnstile
 
 from conformance import catalogue, checks, frames
+from conformance.answering import Reader
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Request
 from conformance.outcome import Outcome, Verdict
@@ -75,14 +76,16 @@ def a_name(entry: Entry) -> str:
     return entry.name
 
 
-def run_of(here: Here, front: Front, *, only: tuple[str, ...] = (ID,), **endpoint: Any) -> Judged:
+def run_of(here: Here, front: Front, *, watched: bool = False) -> Judged:
+    """The row, judged with a witness only where it is ``watched``: to read that one takes time."""
     here.begin(front)
 
     def edit(document: dict[str, Any]) -> None:
         written(document)
-        document["endpoint"][0] |= endpoint
+        if not watched:
+            del document["endpoint"][0]["witness"]
 
-    return judged(here.base_url, claims=["requests"], edit=edit, examples=2, only=only)
+    return judged(here.base_url, claims=["requests"], edit=edit, examples=2, only=(ID,))
 
 
 def told(run: Judged) -> list[str]:
@@ -100,7 +103,7 @@ def found(run: Judged, outcome: Outcome) -> Result:
 @pytest.mark.parametrize("fault", FAULTS, ids=a_name)
 def test_a_way_round_in_frames_is_found(fault: Entry, server: Here) -> None:
     """The row is violated, by the way that the table says, and decided again alike from what was recorded."""
-    run = run_of(server, fault.front)
+    run = run_of(server, fault.front, watched=fault.watched)
     result = found(run, Outcome.VIOLATED)
     assert result.finding
     assert result.finding.at.removeprefix("HTTP/2, ").startswith(fault.shows), told(run)
@@ -114,7 +117,7 @@ def test_a_way_round_in_frames_is_found(fault: Entry, server: Here) -> None:
 @pytest.mark.parametrize("legal", LEGAL, ids=a_name)
 def test_a_target_without_a_way_round_in_frames_is_not_red(legal: Entry, server: Here) -> None:
     """The row holds."""
-    run = run_of(server, legal.front)
+    run = run_of(server, legal.front, watched=legal.watched)
     assert run.results[ROW].outcome is Outcome.PASSED, told(run)
     assert len(server.framed) > 150
 
@@ -347,17 +350,18 @@ def test_only_the_row_about_frames_is_red_for_a_way_round_in_frames(server: Here
     assert run.of(Outcome.ERROR, Outcome.UNTESTABLE) == [], told(run)
 
 
+@pytest.mark.usefixtures("authority")
 def test_whether_http2_is_spoken_is_asked_once(server: Here) -> None:
-    """Two endpoints of a target without HTTP/2 cost one connection that offers it."""
+    """Who has chosen something else is not asked again by the same client."""
     server.begin(Front(protocols=("http/1.1",)))
-
-    def two(document: dict[str, Any]) -> None:
-        written(document)
-        document["endpoint"].append(document["endpoint"][0] | {"name": "again"})
-
-    run = judged(server.base_url, claims=["requests"], edit=two, examples=2, only=(ID,))
-    assert {r.outcome for r in run.results.values()} == {Outcome.INAPPLICABLE}
-    assert server.connections.count("http/1.1") == 1
+    reader = Reader(timeout=2.0, max_body=1000)
+    asked = replace(ASKED, url=server.base_url + PATH)
+    failures = [reader.read_raw(asked)[1] for _ in range(3)]
+    assert {failure.kind for failure in failures if failure} == {"alpn"}
+    until = time.monotonic() + 5.0
+    while not server.connections and time.monotonic() < until:
+        time.sleep(0.01)
+    assert server.connections == ["http/1.1"]
 
 
 def test_a_target_in_plain_text_is_asked_nothing_in_frames() -> None:

@@ -154,15 +154,18 @@ def _hid_nothing(evidence: Evidence, label: str) -> None:
 
 
 def _as_first(evidence: Evidence, first: str) -> None:
-    """Raises Untestable unless the usual request in HTTP/2 is answered as ``first`` it was, by who lets us pass."""
+    """Raises Untestable unless the usual request in HTTP/2 is answered as it was at ``first``, by who lets us pass."""
     had, now = evidence.exchange(first).response, evidence.exchange(after(BATCH)).response
     if had is None:
         return
     if now is None:
         reason = "the usual request was not answered in HTTP/2 afterwards"
         raise Untestable(reason)
-    known = {had.status, evidence.response("unpaid").status}
-    if shown(evidence, after(BATCH)) or had.status in _SHUTS_OUT or had.status >= 500 or now.status not in known:
+    told = [refuses(evidence.profile, evidence.endpoint, answer) for answer in (had, now)]
+    shut = (not told[0] and (had.status in _SHUTS_OUT or had.status >= 500)) or (
+        not told[1] and now.status != had.status
+    )
+    if shut or shown(evidence, after(BATCH)):
         reason = (
             f"the usual request is answered {had.shown()} in HTTP/2, and {now.shown()} afterwards: what stands before the "
             "target may shut us out, and what we are answered by then says nothing. Let this address pass"
