@@ -39,6 +39,9 @@ def main() -> None:
     framing.add_argument(
         "--trailer", action="append", default=[], metavar="'NAME VALUE'", help="a field behind the content"
     )
+    framing.add_argument(
+        "--before", action="append", default=[], metavar="LINES", help="a request that is answered before, in its lines"
+    )
     commands.add_parser("catalogue", help="print every requirement, its check, or why it is excluded")
     given = parser.parse_args()
     if given.command == "sandbox":
@@ -52,12 +55,12 @@ def main() -> None:
     elif given.command == "judge":
         sys.exit(_judge(given.file, given.profile, as_json=given.json))
     elif given.command == "http2":
-        sys.exit(_http2(given.url, given.trailer))
+        sys.exit(_http2(given.url, given.trailer, given.before))
     else:
         sys.stdout.writelines(f"{line}\n" for line in _catalogue())
 
 
-def _http2(url: str, trailers: list[str]) -> int:
+def _http2(url: str, trailers: list[str], before: list[str]) -> int:
     from conformance import frames, raw  # noqa: PLC0415 - as above
     from conformance.outcome import printable  # noqa: PLC0415 - as above
 
@@ -68,6 +71,7 @@ def _http2(url: str, trailers: list[str]) -> int:
             frames.read(written.decode("latin-1").split("\n")),
             body=body,
             trailers=frames.read(trailers),
+            before=tuple(frames.read(lines.split("\n")) for lines in before),
             timeout=10.0,
             max_body=5_000_000,
             context=frames.context(),

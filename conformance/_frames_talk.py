@@ -35,7 +35,6 @@ Fields = tuple[tuple[str, str], ...]
 """Names and values, latin-1, those of pseudo-header fields included."""
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_STREAM = 1
 _FRAME = 16384
 """Bytes of one frame, as nobody says anything else."""
 _WINDOW = 65535
@@ -55,9 +54,13 @@ class Talk:
     content: memoryview = field(default_factory=lambda: memoryview(b""))
     """What is left of the request's content: it goes out as far as the server has opened its windows."""
     trailers: Fields = ()
+    turns: list[Fields]
+    """The fields of the requests that are still to come, each in its stream once the one before is answered."""
+    stream: int = -1
+    """That of the request which is under way."""
     ended: bool = False
     """Whether the request is whole."""
-    windows: dict[int, int] = field(default_factory=lambda: {0: _WINDOW, _STREAM: _WINDOW})
+    windows: dict[int, int] = field(default_factory=lambda: {0: _WINDOW})
     initial: int = _WINDOW
     largest: int = _FRAME
     encoder: Encoder = field(default_factory=Encoder)
@@ -79,9 +82,24 @@ class Talk:
         self.frames.max_frame_size = _FRAME
 
     @classmethod
-    def of(cls, fields: Fields, body: bytes, trailers: Fields, *, max_body: int, max_header: int) -> Self:
+    def of(
+        cls,
+        fields: Fields,
+        body: bytes,
+        trailers: Fields,
+        *,
+        before: tuple[Fields, ...],
+        max_body: int,
+        max_header: int,
+    ) -> Self:
         """One that asks by ``fields`` as they are; raises UnicodeEncodeError for what no field can hold."""
-        made = cls(max_body=max_body, max_header=max_header, content=memoryview(body), trailers=trailers)
+        made = cls(
+            max_body=max_body,
+            max_header=max_header,
+            content=memoryview(body),
+            trailers=trailers,
+            turns=[*before, fields],
+        )
         # The windows are so wide that they never have to be opened: what is beyond is not read.
         window = min(max_body + _FRAME, _LARGEST)
         settings: Mapping[int, int] = {
@@ -92,17 +110,26 @@ class Talk:
         made.waiting += _PREFACE + SettingsFrame(0, settings=dict(settings)).serialize()
         if window > _WINDOW:
             made.waiting += WindowUpdateFrame(0, window_increment=window - _WINDOW).serialize()
-        made.ended = not body and not trailers
-        made._say(fields)
-        made._go_on()
+        made._next()
         return made
+
+    def _next(self) -> None:
+        """The next request; only the last has content."""
+        fields = self.turns.pop(0)
+        self.stream += 2
+        self.windows = {0: self.windows[0], self.stream: self.initial}
+        self.status, self.fields = 0, []
+        self.body.clear()
+        self.ended = bool(self.turns) or not (self.content or self.trailers)
+        self._say(fields)
+        self._go_on()
 
     def _say(self, fields: Fields) -> None:
         """A field section, in as many frames as it takes; it ends the request where nothing follows."""
         block = self.encoder.encode([(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields])
         parts = [block[start : start + _FRAME] for start in range(0, len(block), _FRAME)] or [b""]
         for number, part in enumerate(parts):
-            frame = ContinuationFrame(_STREAM, data=part) if number else HeadersFrame(_STREAM, data=part)
+            frame = ContinuationFrame(self.stream, data=part) if number else HeadersFrame(self.stream, data=part)
             if number == 0 and self.ended:
                 frame.flags.add("END_STREAM")
             if number == len(parts) - 1:
@@ -111,8 +138,12 @@ class Talk:
 
     def _go_on(self) -> None:
         """As much of the content as may go, and what ends the request behind it."""
-        while self.content and (room := min(*self.windows.values(), self.largest, len(self.content))) > 0:
-            frame = DataFrame(_STREAM, data=bytes(self.content[:room]))
+        while (
+            not self.turns
+            and self.content
+            and (room := min(*self.windows.values(), self.largest, len(self.content))) > 0
+        ):
+            frame = DataFrame(self.stream, data=bytes(self.content[:room]))
             self.content = self.content[room:]
             for stream in self.windows:
                 self.windows[stream] -= room
@@ -120,7 +151,7 @@ class Talk:
                 frame.flags.add("END_STREAM")
                 self.ended = True
             self.waiting += frame.serialize()
-        if not self.content and not self.ended:
+        if not self.turns and not self.content and not self.ended:
             self.ended = True
             self._say(self.trailers)
 
@@ -162,23 +193,26 @@ class Talk:
                 self._go_on()
             case GoAwayFrame():
                 self._leave(frame)
-            case RstStreamFrame() if frame.stream_id == _STREAM:
-                self.fail("closed", f"The server reset the stream: {_named(frame.error_code)}.")
+            case RstStreamFrame() if frame.stream_id == self.stream:
+                if self.turns:
+                    self._next()
+                else:
+                    self.fail("closed", f"The server reset the stream: {_named(frame.error_code)}.")
             case PushPromiseFrame():
                 self.fail("protocol", "The server pushes (PUSH_PROMISE), which it was told not to do.")
             case HeadersFrame():
                 # One of another stream too changes the state of the compression.
                 fields = self.decoder.decode(frame.data, raw=True)
-                if frame.stream_id == _STREAM:
+                if frame.stream_id == self.stream:
                     self._head((_text(name), _text(value)) for name, value in fields)
                     self._end(frame)
-            case DataFrame() if frame.stream_id == _STREAM:
+            case DataFrame() if frame.stream_id == self.stream:
                 self._content(frame)
 
     def _settle(self, settings: Mapping[int, int]) -> None:
         if SettingCodes.INITIAL_WINDOW_SIZE in settings:
             now = settings[SettingCodes.INITIAL_WINDOW_SIZE]
-            self.windows[_STREAM] += now - self.initial
+            self.windows[self.stream] += now - self.initial
             self.initial = now
         if SettingCodes.HEADER_TABLE_SIZE in settings:
             self.encoder.header_table_size = min(settings[SettingCodes.HEADER_TABLE_SIZE], 4096)
@@ -187,7 +221,7 @@ class Talk:
 
     def _leave(self, frame: GoAwayFrame) -> None:
         """A server that closes answers first what it has taken, unless something is wrong with it."""
-        if frame.last_stream_id < _STREAM:
+        if frame.last_stream_id < self.stream + 2 * len(self.turns):
             self.fail("closed", f"The server closed before it took the request: {_named(frame.error_code)}.")
         if frame.error_code != ErrorCodes.NO_ERROR:
             self.leaving = _named(frame.error_code)
@@ -213,7 +247,9 @@ class Talk:
         self._end(frame)
 
     def _end(self, frame: Frame) -> None:
-        if "END_STREAM" in frame.flags:
+        if "END_STREAM" in frame.flags and self.turns:
+            self._next()
+        elif "END_STREAM" in frame.flags:
             self.finished = time.monotonic()
 
     def fail(self, kind: Kind, detail: str) -> None:

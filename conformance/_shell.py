@@ -2,8 +2,9 @@
 
 import re
 import shlex
+from collections.abc import Iterable
 
-__all__ = ["latin", "printed", "quoted"]
+__all__ = ["latin", "lines", "printed", "quoted"]
 
 _SECRET = re.compile(rb"<secret:([A-Za-z_][A-Za-z0-9_]*)>")
 
@@ -48,3 +49,17 @@ def _bare(value: bytes) -> bool:
 
 def _slashed(character: str, special: str) -> str:
     return f"\\{character}" if character in special else character
+
+
+def lines(fields: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """A line for each field: name, space, value; what is not printable as escapes, spaces of names too."""
+    return tuple(f"{_legible(name, ' ')} {_legible(value)}" for name, value in fields)
+
+
+def _legible(text: str, *also: str) -> str:
+    """Text of a field in one line, whatever its bytes; ``also`` is to be written as escapes too."""
+    return "".join(c if " " <= c < "\x7f" and c not in {"\\", *also} else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in latin(character))

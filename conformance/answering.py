@@ -144,6 +144,7 @@ class Reader:
             request.headers,
             body=request.body,
             trailers=request.trailers,
+            before=request.before,
             timeout=self.timeout,
             max_body=self.max_body,
             context=self._context,

@@ -9,7 +9,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from conformance import documents
-from conformance._shell import latin, printed, quoted
+from conformance._shell import latin, lines, printed, quoted
 from conformance.paid import Paid
 from conformance.seen import Seen
 
@@ -54,6 +54,8 @@ class Request:
     """Whether it goes out in HTTP/2 frames: ``headers`` are then all its fields, those with a colon included."""
     trailers: Fields = field(default=(), repr=False)
     """Fields behind its content; in HTTP/2 alone."""
+    before: tuple[Fields, ...] = field(default=(), repr=False)
+    """The fields of requests without content that are answered before it on the same connection; in HTTP/2 alone."""
 
     @property
     def follows(self) -> int:
@@ -91,14 +93,15 @@ class Request:
 
     def frames(self) -> tuple[str, ...]:
         """Its fields in HTTP/2, each in a line: name, space, value; bytes that are not printable are escaped."""
-        return tuple(f"{_legible(name, ' ')} {_legible(value)}" for name, value in self.headers)
+        return lines(self.headers)
 
     def _framed_again(self) -> str:
         """A shell line that sends its frames again: curl, or ours for what curl would write otherwise."""
         if self._frames_are_plain():
             return self.curl()
-        given = "".join(f"{line}\n" for line in self.frames()).encode("utf-8", "surrogatepass") + b"\n" + self.body
-        more = [f"--trailer {quoted(latin(f'{name} {value}'))}" for name, value in self.trailers]
+        given = "".join(f"{line}\n" for line in self.frames()).encode() + b"\n" + self.body
+        more = [f"--trailer {quoted(line.encode())}" for line in lines(self.trailers)]
+        more += [f"--before {quoted(chr(10).join(lines(fields)).encode())}" for fields in self.before]
         parts = urlsplit(self.url)
         where = quoted(f"{parts.scheme}://{parts.netloc}".encode())
         return " ".join([printed(given), "|", "python -m conformance http2", where, *more])
@@ -110,6 +113,7 @@ class Request:
         return (
             tuple(names[: len(_PSEUDO)]) == _PSEUDO
             and not self.trailers
+            and not self.before
             and values[":scheme"] == "https"
             and values[":authority"] == _host(self.url)
             and re.fullmatch('/[!"$-~]*', values[":path"]) is not None
@@ -246,6 +250,11 @@ class Exchange:
                 **({"line": self.request.line} if self.request.line else {}),
                 **({"http2": True} if self.request.http2 else {}),
                 **({"trailers": [list(pair) for pair in self.request.trailers]} if self.request.trailers else {}),
+                **(
+                    {"before": [[list(f) for f in fields] for fields in self.request.before]}
+                    if self.request.before
+                    else {}
+                ),
             },
             "at": round(self.at, 4),
             "took": round(self.took, 4),
@@ -283,6 +292,7 @@ class Exchange:
                 line=asked.get("line", ""),
                 http2=asked.get("http2", False),
                 trailers=_fields(asked.get("trailers", [])),
+                before=tuple(_fields(fields) for fields in asked.get("before", [])),
             ),
             response=answered
             and Response(
@@ -315,15 +325,6 @@ def _packed(body: bytes) -> dict[str, str]:
 
 def _unpacked(packed: Mapping[str, str]) -> bytes:
     return packed["text"].encode() if "text" in packed else base64.b64decode(packed["base64"])
-
-
-def _legible(text: str, *also: str) -> str:
-    """Text of a field in one line, whatever its bytes; ``also`` is to be written as escapes too."""
-    return "".join(c if " " <= c < "\x7f" and c not in {"\\", *also} else _escape(c) for c in text)
-
-
-def _escape(character: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in latin(character))
 
 
 def _host(url: str) -> str:

@@ -46,6 +46,7 @@ def ask(
     *,
     body: bytes = b"",
     trailers: Fields = (),
+    before: tuple[Fields, ...] = (),
     timeout: float,
     max_body: int,
     max_header: int = _MAX_HEADER,
@@ -53,7 +54,7 @@ def ask(
 ) -> RawAnswer | RawFailure:
     """Send a request of ``fields``, pseudo-header fields among them, and read the answer.
 
-    Nothing is added, put in order or checked. ``timeout`` bounds everything together, in seconds, except the resolution
+    The requests ``before`` it, of fields alone, are answered first on the same connection. Nothing is added, put in order or checked. ``timeout`` bounds everything together, in seconds, except the resolution
     of a name; ``max_body`` and ``max_header`` are bytes. The failure ``alpn`` says that TLS chose no HTTP/2, ``extra``
     that it did and h2 is not installed. What follows the content stands behind the fields of the answer.
     Raises UnicodeEncodeError for what no field can hold.
@@ -71,7 +72,7 @@ def ask(
             return RawFailure(kind="extra", detail=EXTRA)
         from conformance._frames_talk import Talk  # noqa: PLC0415 - an extra
 
-        talk = Talk.of(fields, body, trailers, max_body=max_body, max_header=max_header)
+        talk = Talk.of(fields, body, trailers, before=before, max_body=max_body, max_header=max_header)
         started = time.monotonic()
         _converse(stream, talk, deadline)
     return talk.result(started)

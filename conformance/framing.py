@@ -6,7 +6,7 @@ from dataclasses import replace
 from conformance.exchange import Request
 from conformance.spelling import Spelling
 
-__all__ = ["CONTENT", "FRAMES", "SMUGGLES", "USUAL", "framed"]
+__all__ = ["CONTENT", "FRAMES", "SMUGGLES", "USUAL", "behind", "framed"]
 
 USUAL = "as usual"
 _ELSEWHERE = "conformance.example"
@@ -40,6 +40,17 @@ def framed(plain: Spelling) -> Request:
         line=f"{plain.method} {plain.target} HTTP/2",
         http2=True,
     )
+
+
+def behind(asked: Request, *others: Fields) -> Request:
+    """``asked`` on a connection on which others are answered before, without content."""
+    return replace(
+        asked, before=tuple(_without("content-length", "content-type")(_bare(each)).headers for each in others)
+    )
+
+
+def _bare(fields: Fields) -> Request:
+    return Request(method="", url="", headers=fields)
 
 
 def _value(asked: Request, name: str) -> str:
@@ -186,6 +197,12 @@ _OWN: Mapping[str, Reframed] = {
         _behind(("x-original-url", "{path}"), ("x-rewrite-url", "{path}")), _TO_ROOT
     ),
 }
+_SECOND: Mapping[str, Reframed] = {
+    "the second of a connection": lambda asked: behind(asked, asked.headers),
+    "the third of a connection": lambda asked: behind(asked, asked.headers, asked.headers),
+    "behind one for the root": lambda asked: behind(asked, _TO_ROOT(asked).headers),
+    "behind OPTIONS": lambda asked: behind(asked, _method("OPTIONS")(asked).headers),
+}
 _CONTENT: Mapping[str, Reframed] = {
     "content": _with(b"conformance"),
     "content, with its content-length": _with(b"conformance", ("content-length", "11")),
@@ -213,7 +230,7 @@ def _named(ways: Mapping[str, Reframed]) -> dict[str, Reframed]:
     return {f"frames: {name}": way for name, way in ways.items()}
 
 
-FRAMES: Mapping[str, Reframed] = {USUAL: lambda asked: asked, **_named({**_OWN, **_CONTENT, **_HIDDEN})}
+FRAMES: Mapping[str, Reframed] = {USUAL: lambda asked: asked, **_named({**_OWN, **_SECOND, **_CONTENT, **_HIDDEN})}
 """Every way, by its key; the usual one first."""
 CONTENT = frozenset(_named(_CONTENT))
 """Those with another content."""

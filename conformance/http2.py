@@ -9,18 +9,20 @@ from collections import Counter
 from contextlib import nullcontext
 
 from conformance.around import NOWHERE, at_first
+from conformance.asking import request_to
 from conformance.controls import AGAIN, after, ask_all, look_at, noted, nowhere, shows, usual_of, watch_each, worthwhile
 from conformance.exchange import Request
-from conformance.framing import FRAMES, SMUGGLES, USUAL, framed
+from conformance.framing import FRAMES, SMUGGLES, USUAL, behind, framed
 from conformance.gather import paid, unpaid
 from conformance.probe import Probe
-from conformance.spelling import Spelling
+from conformance.spelling import Spelling, spelled
 from conformance.ways import WAYS, Group
 
-__all__ = ["BATCH", "BEHIND", "START", "in_http2", "spoken_over", "ways_of"]
+__all__ = ["BATCH", "BEHIND", "BEHIND_PAID", "START", "in_http2", "spoken_over", "ways_of"]
 
 START = "HTTP/2, "
 BATCH = "other frames"
+BEHIND_PAID = "frames: behind a paid one on its connection"
 BEHIND = " (and then nowhere)"
 """What is asked behind a request that hides another one."""
 _LOOKED_AT = 3
@@ -77,6 +79,8 @@ def in_http2(probe: Probe) -> None:
                 _hide(probe, key, plain)
         probe.send(after(BATCH), _written(USUAL, plain), raw=True)
         moved = noted(probe, after(BATCH), before)
+    if bought := _bought(probe):
+        _ask_behind(probe, bought, plain)
     if moved:
         watch_each(probe, ways, plain, _written, start=START, usual=USUAL)
     looked = Counter[Group | None]()
@@ -85,6 +89,26 @@ def in_http2(probe: Probe) -> None:
         if f"{START}{key}" in probe.kept and looked[group] < _LOOKED_AT and shows(probe, f"{START}{key}"):
             looked[group] += 1
             look_at(probe, f"{START}{key}", key, plain, _written)
+
+
+def _bought(probe: Probe) -> Request | None:
+    """The request of who has paid, where it has no content; None where nobody has."""
+    if probe.endpoint is None or probe.endpoint.paid_identity is None:
+        return None
+    asked = request_to(probe.profile, probe.endpoint, identity=probe.endpoint.paid_identity)
+    return None if asked.body else framed(spelled(asked))
+
+
+def _ask_behind(probe: Probe, bought: Request, plain: Spelling) -> None:
+    """The usual request behind one that is served, on the same connection."""
+
+    def write(key: str, spelling: Spelling) -> Request:
+        return behind(framed(spelling), bought.headers) if key else _written("", spelling)
+
+    label = f"{START}{BEHIND_PAID}"
+    ask_all(probe, [BEHIND_PAID], plain, write, start=START)
+    if shows(probe, label):
+        look_at(probe, label, BEHIND_PAID, plain, write)
 
 
 def _hide(probe: Probe, key: str, plain: Spelling) -> None:

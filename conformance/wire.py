@@ -227,6 +227,7 @@ class Wire:
                 line=self._text(asked.line) if asked.line else "",
                 http2=asked.http2,
                 trailers=self._fields(asked.trailers),
+                before=tuple(self._fields(fields) for fields in asked.before),
             ),
             response=answered
             and Response(

@@ -130,6 +130,20 @@ FAULTS = (
         "frames: payments behind the content",
         **_STRICT,
     ),
+    _open(
+        "it remembers on a connection who has paid",
+        Ways(),
+        "frames: behind a paid one on its connection",
+        opens=lambda _, paid: paid,
+        **_STRICT,
+    ),
+    _open(
+        "it guards the first request of a connection alone",
+        Ways(),
+        "frames: the second of a connection",
+        opens=lambda nth, _: nth > 0,
+        **_STRICT,
+    ),
     _open("it answers a hidden request to who comes next", Ways(), "frames: itself in the content", keeps=True),
     _open(
         "it hands a line break on",

@@ -128,6 +128,8 @@ class Front:
     """Seconds before its SETTINGS."""
     leaves: bool = False
     """Whether it says that it closes before each answer, and then answers."""
+    opens: Callable[[int, bool], bool] = lambda *_: False
+    """Whether a request need not pay that is the so-manieth of its connection, behind one that was paid or not."""
     keeps: bool = False
     """Whether a request that is hidden behind another is answered to who comes next."""
 
@@ -169,31 +171,35 @@ class Here:
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        front = self.front
+        front, encoder, ear = self.front, Encoder(), Ear(reader=reader, writer=writer)
         if front.late:
             await asyncio.sleep(front.late)
         writer.write(settings())
-        framed = await received(reader, writer)
-        self.framed.append(framed)
-        answer = front.first(framed)
-        if isinstance(answer, Reset):
-            last = GoAwayFrame(0, last_stream_id=1, error_code=answer.code)
-            writer.write((last if answer.close else RstStreamFrame(1, error_code=answer.code)).serialize())
+        paid, nth = False, 0
+        while True:
+            stream, framed = await ear.request()
+            self.framed.append(framed)
+            known = front.opens(nth, paid)
+            paid, nth = paid or framed.first("x-account") == "subscriber", nth + 1
+            answer = front.first(framed)
+            if isinstance(answer, Reset):
+                last = GoAwayFrame(0, last_stream_id=stream, error_code=answer.code)
+                writer.write((last if answer.close else RstStreamFrame(stream, error_code=answer.code)).serialize())
+                await writer.drain()
+                if answer.close:
+                    return
+                continue
+            for _ in range(front.hints):
+                writer.write(_headers(stream, encoder, [(":status", "103"), ("link", "</x.css>")]))
+            if front.leaves:
+                writer.write(GoAwayFrame(0, last_stream_id=stream + 4, error_code=0).serialize())
+            answer = answer or self._answered(front, framed, known=known)
+            fields = [(":status", str(answer.status)), *((n.lower(), v) for n, v in answer.fields.items())]
+            content = DataFrame(stream, data=answer.body, flags=["END_STREAM"]).serialize()
+            writer.write(_headers(stream, encoder, fields) + content)
             await writer.drain()
-            if not answer.close:
-                await reader.read()
-            return
-        encoder = Encoder()
-        for _ in range(front.hints):
-            writer.write(_headers(encoder, [(":status", "103"), ("link", "</x.css>")]))
-        if front.leaves:
-            writer.write(GoAwayFrame(0, last_stream_id=1, error_code=0).serialize())
-        answer = answer or self._answered(front, framed)
-        fields = [(":status", str(answer.status)), *((n.lower(), v) for n, v in answer.fields.items())]
-        writer.write(_headers(encoder, fields) + DataFrame(1, data=answer.body, flags=["END_STREAM"]).serialize())
-        await writer.drain()
 
-    def _answered(self, front: Front, framed: Framed) -> Said:
+    def _answered(self, front: Front, framed: Framed, *, known: bool) -> Said:
         before, self.turnstile.ways = self.turnstile.ways, front.ways
         try:
             asked = front.reads(framed)
@@ -203,7 +209,7 @@ class Here:
             if front.keeps and hidden.startswith(b"GET ") and asked.has("content-length") in {"", "0"}:
                 line = hidden.decode("latin-1").split(" ")
                 self.waiting.append(self.turnstile._answer(replace(asked, method="GET", target=line[1]), known=True))
-            return self.turnstile._answer(asked, known=False)
+            return self.turnstile._answer(asked, known=known)
         finally:
             self.turnstile.ways = before
 
@@ -213,31 +219,45 @@ def settings(**told: int) -> bytes:
     return SettingsFrame(0, settings={int(key.strip("_")): value for key, value in told.items()}).serialize()
 
 
-def _headers(encoder: Encoder, fields: list[tuple[str, str]]) -> bytes:
-    return HeadersFrame(1, data=encoder.encode(fields), flags=["END_HEADERS"]).serialize()
+def _headers(stream: int, encoder: Encoder, fields: list[tuple[str, str]]) -> bytes:
+    return HeadersFrame(stream, data=encoder.encode(fields), flags=["END_HEADERS"]).serialize()
 
 
-async def received(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Framed:
-    """The request of a connection."""
-    frames, decoder = FrameBuffer(server=True), Decoder()
-    frames.max_frame_size = 16384
-    sections: list[tuple[tuple[str, str], ...]] = []
-    body = b""
-    while True:
-        data = await reader.read(65536)
-        if not data:
-            raise asyncio.IncompleteReadError(b"", None)
-        frames.add_data(data)
-        for frame in frames:
+@dataclass(slots=True, kw_only=True)
+class Ear:
+    """The requests of a connection, one after the other."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    frames: FrameBuffer = field(default_factory=lambda: FrameBuffer(server=True))
+    decoder: Decoder = field(default_factory=Decoder)
+    heard: list[Frame] = field(default_factory=list)
+
+    async def request(self) -> tuple[int, Framed]:
+        """The next, and its stream."""
+        sections: list[tuple[tuple[str, str], ...]] = []
+        body = b""
+        while True:
+            frame = await self._frame()
             if (answer := _acknowledged(frame)) is not None:
-                writer.write(answer)
+                self.writer.write(answer)
             if isinstance(frame, HeadersFrame):
-                block = decoder.decode(frame.data, raw=True)
+                block = self.decoder.decode(frame.data, raw=True)
                 sections.append(tuple((_text(name), _text(value)) for name, value in block))
             if isinstance(frame, DataFrame):
                 body += frame.data
             if isinstance(frame, HeadersFrame | DataFrame) and "END_STREAM" in frame.flags:
-                return Framed(fields=sections[0], body=body, trailers=sections[1] if len(sections) > 1 else ())
+                trailers = sections[1] if len(sections) > 1 else ()
+                return frame.stream_id, Framed(fields=sections[0], body=body, trailers=trailers)
+
+    async def _frame(self) -> Frame:
+        self.frames.max_frame_size = 16384
+        while not self.heard:
+            if not (data := await self.reader.read(65536)):
+                raise asyncio.IncompleteReadError(b"", None)
+            self.frames.add_data(data)
+            self.heard += self.frames
+        return self.heard.pop(0)
 
 
 def _acknowledged(frame: Frame) -> bytes | None:
@@ -247,7 +267,7 @@ def _acknowledged(frame: Frame) -> bytes | None:
         return PingFrame(0, opaque_data=frame.opaque_data, flags=["ACK"]).serialize()
     if isinstance(frame, DataFrame) and frame.data:
         more = len(frame.data)
-        return b"".join(WindowUpdateFrame(stream, window_increment=more).serialize() for stream in (0, 1))
+        return b"".join(WindowUpdateFrame(stream, window_increment=more).serialize() for stream in (0, frame.stream_id))
     return None
 
 

@@ -206,6 +206,7 @@ ASKED = Request(
         ({"headers": (("Accept", "a b"), ("te", "gzip"), ("a b", ""), ("x", " y "))}, False),
         ({"headers": ((":path", "/"),)}, False),
         ({"body": b"\n\n\x00x", "headers": (("content-length", "0"),)}, False),
+        ({"before": (((":method", "GET"), ("x", "a b")), ((":path", "/"),))}, False),
         ({"trailers": (("x-payment", "it's"), (":path", "/"))}, False),
     ],
     ids=str,
@@ -223,6 +224,7 @@ def test_a_request_in_frames_is_sent_again_as_it_was(server: Here, change: dict[
         headers=own + change.get("headers", ()),
         body=change.get("body", b""),
         trailers=change.get("trailers", ()),
+        before=change.get("before", ()),
     )
     again = Exchange(request=asked).again()
     assert again.startswith("curl") is by_curl, again
@@ -230,7 +232,8 @@ def test_a_request_in_frames_is_sent_again_as_it_was(server: Here, change: dict[
     assert again.isprintable()
     shell = ["bash", "-c", again.replace("python -m", f"{sys.executable} -m")]
     subprocess.run(shell, capture_output=True, timeout=60, check=True)
-    (framed,) = server.framed
+    *before, framed = server.framed
+    assert tuple(each.fields for each in before) == asked.before
     assert sorted(framed.fields) == sorted(asked.headers)
     assert by_curl or framed.fields == asked.headers
     assert (framed.body, framed.trailers) == (asked.body, asked.trailers)

@@ -244,7 +244,8 @@ def _again(result: Result) -> Iterator[str]:
     if key:
         asked = result.exchanges[key].request
         if asked.http2:
-            yield from _wrapped("frames", "HTTP/2, its fields in their order:")
+            told = f", the last of {len(asked.before) + 1} on a connection" if asked.before else ""
+            yield from _wrapped("frames", f"HTTP/2, its fields in their order{told}:")
             yield from (f"            {line}" for line in asked.frames())
             yield from (f"            (behind the content) {name} {printable(value)}" for name, value in asked.trailers)
         yield f"  again     {printable(result.exchanges[key].again())}"
