@@ -242,7 +242,7 @@ class Talk:
         self.body += frame.data
         if len(self.body) > self.max_body:
             del self.body[self.max_body :]
-            self.cut, self.finished = "body-limit", time.monotonic()
+            self.fail("body-limit", f"The content is longer than {self.max_body} bytes.")
             return
         self._end(frame)
 
@@ -257,16 +257,17 @@ class Talk:
         if self.over:
             return
         self.finished = time.monotonic()
-        if self.status < 200:
+        if self.turns or self.status < 200:
+            # An answer to a request before it is none to it.
             self.failure = RawFailure(kind=kind, detail=detail)
-        elif kind in {"timeout", "closed", "tls", "protocol"}:
+        elif kind in {"timeout", "closed", "tls", "protocol", "body-limit"}:
             self.cut = kind
         else:
             self.failure = RawFailure(kind=kind, detail=detail)
 
     def result(self, started: float) -> RawAnswer | RawFailure:
         """What became of the request whose sending began at ``started``."""
-        if self.failure or self.status < 200 or self.first_byte is None or self.finished is None:
+        if self.failure or self.turns or self.status < 200 or self.first_byte is None or self.finished is None:
             return self.failure or RawFailure(kind="closed", detail="The stream ended before the answer.")
         return RawAnswer(
             status=self.status,

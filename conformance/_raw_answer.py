@@ -11,7 +11,7 @@ __all__ = ["Cut", "Kind", "RawAnswer", "RawFailure", "Reader"]
 
 _SWITCHING = 101
 Cut = Literal["", "timeout", "closed", "tls", "protocol", "body-limit"]
-Kind = Literal["refused", "timeout", "closed", "tls", "protocol", "header-limit", "alpn", "extra"]
+Kind = Literal["refused", "timeout", "closed", "tls", "protocol", "header-limit", "body-limit", "alpn", "extra"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

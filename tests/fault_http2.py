@@ -225,6 +225,7 @@ LEGAL = (
         front=Front(ways=Ways(counts=lambda _: 1)),
         watched=True,
     ),
+    Entry(name="it takes one request of each connection", front=Front(single=True)),
     Entry(name="any path is a page of its own", front=Front(ways=Ways(other=lambda _: said(200, page="of an app")))),
     Entry(
         name="it says 421 to whatever comes in frames",

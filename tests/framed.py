@@ -128,6 +128,8 @@ class Front:
     """Seconds before its SETTINGS."""
     leaves: bool = False
     """Whether it says that it closes before each answer, and then answers."""
+    single: bool = False
+    """Whether it takes one request of each connection, and says so before it answers that one."""
     opens: Callable[[int, bool], bool] = lambda *_: False
     """Whether a request need not pay that is the so-manieth of its connection, behind one that was paid or not."""
     keeps: bool = False
@@ -193,11 +195,15 @@ class Here:
                 writer.write(_headers(stream, encoder, [(":status", "103"), ("link", "</x.css>")]))
             if front.leaves:
                 writer.write(GoAwayFrame(0, last_stream_id=stream + 4, error_code=0).serialize())
+            if front.single:
+                writer.write(GoAwayFrame(0, last_stream_id=stream, error_code=0).serialize())
             answer = answer or self._answered(front, framed, known=known)
             fields = [(":status", str(answer.status)), *((n.lower(), v) for n, v in answer.fields.items())]
             content = DataFrame(stream, data=answer.body, flags=["END_STREAM"]).serialize()
             writer.write(_headers(stream, encoder, fields) + content)
             await writer.drain()
+            if front.single:
+                return
 
     def _answered(self, front: Front, framed: Framed, *, known: bool) -> Said:
         before, self.turnstile.ways = self.turnstile.ways, front.ways

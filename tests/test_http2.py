@@ -15,7 +15,16 @@ import trustme
 from fault_http2 import FAULTS, LEFT_OPEN, LEGAL, UNSPOKEN, Entry
 from framed import Front, Here, Talk, framed_turnstile, settings
 from hpack import Encoder
-from hyperframe.frame import ContinuationFrame, DataFrame, HeadersFrame, PingFrame, PushPromiseFrame
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    PushPromiseFrame,
+    RstStreamFrame,
+)
 from judging import Judged, judged
 from sessions import nested
 from test_requests import written
@@ -375,3 +384,24 @@ def test_a_target_in_plain_text_is_asked_nothing_in_frames() -> None:
     assert result.outcome is Outcome.INAPPLICABLE
     assert result.finding
     assert "no https origin" in result.finding.reason
+
+
+@pytest.mark.parametrize("ends", [GoAwayFrame(0, last_stream_id=1), RstStreamFrame(3, error_code=7), None], ids=str)
+def test_what_came_to_a_request_before_is_no_answer(ends: Frame | None, server: Here, context: ssl.SSLContext) -> None:
+    """However the connection ends, what was served to who came before is not taken for what came to the next."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(settings())
+        await reader.read(65536)
+        writer.write(head() + DataFrame(1, data=b"sunny", flags=[] if ends is None else ["END_STREAM"]).serialize())
+        await writer.drain()
+        if ends:
+            writer.write(ends.serialize())
+            await reader.read(65536)
+
+    server.begin(Front(talk=talk))
+    fields = tuple((n, v or "x") for n, v in ASKED.headers)
+    address = Address.of(server.base_url)
+    answer = frames.ask(address, fields, before=(fields,), timeout=2.0, max_body=1000, context=context)
+    assert isinstance(answer, RawFailure), answer
+    assert answer.kind == "closed"
