@@ -85,12 +85,13 @@ def a_name(entry: Entry) -> str:
     return entry.name
 
 
-def run_of(here: Here, front: Front, *, watched: bool = False) -> Judged:
+def run_of(here: Here, front: Front, *, watched: bool = False, ways: Ways | None = None, **endpoint: Any) -> Judged:
     """The row, judged with a witness only where it is ``watched``: to read that one takes time."""
-    here.begin(front)
+    here.begin(front, ways)
 
     def edit(document: dict[str, Any]) -> None:
         written(document)
+        document["endpoint"][0] |= endpoint
         if not watched:
             del document["endpoint"][0]["witness"]
 
@@ -148,6 +149,18 @@ def test_what_frames_do_not_show_is_not_said_to_hold(left: Entry, server: Here) 
     assert result.finding
     assert left.says in result.finding.reason
     assert run.verdict is Verdict.INCOMPLETE
+
+
+def test_a_request_with_content_is_asked_in_frames(server: Here) -> None:
+    """Where the endpoint is asked by POST its content goes along, and a way round is found there as well."""
+    post = {"method": "POST", "json": {"city": "Paris"}}
+    sells = Ways(serves=frozenset({"POST"}))
+    run = run_of(server, Front(ways=sells), ways=sells, **post)
+    assert run.results[ROW].outcome is Outcome.PASSED, told(run)
+    assert server.framed[0].body == b'{"city": "Paris"}'
+    odd = replace(sells, skips=lambda asked: asked.has("content-length") != str(len(asked.body)))
+    run = run_of(server, Front(ways=odd, first=lambda _: None), ways=sells, **post)
+    found(run, Outcome.VIOLATED)
 
 
 def test_every_allowed_phrase_about_http2_has_a_target() -> None:

@@ -1,7 +1,8 @@
-"""HTTP/2 of servers that others wrote: hypercorn, and nginx before a server."""
+"""HTTP/2 of servers that others wrote: hypercorn, Node, and nginx before a server."""
 
 import asyncio
 import socket
+import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -149,4 +150,20 @@ def test_nginx_is_red_for_a_way_round_alone(guard: str, outcome: Outcome, certif
         behind.begin(Ways(routes=read(dotted)))
         with nginx.before(base_url, tmp_path, told_of, certificate=certificate) as url:
             run = run_of(url)
+    assert run.results[ROW].outcome is outcome, told(run)
+
+
+@pytest.mark.parametrize(("guards", "outcome"), [("all", Outcome.PASSED), ("HTTP/1.1", Outcome.VIOLATED)])
+def test_node_is_red_for_a_way_round_alone(guards: str, outcome: Outcome, certificate: Path) -> None:
+    """The HTTP/2 of Node itself, which resets what is malformed."""
+    script = Path(__file__).parent / "real" / "http2.mjs"
+    process = subprocess.Popen(
+        ["node", script, certificate, guards], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    try:
+        run = run_of(f"https://127.0.0.1:{int(process.stdout.readline())}")
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
     assert run.results[ROW].outcome is outcome, told(run)
