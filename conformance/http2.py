@@ -44,7 +44,8 @@ def ways_of(plain: Spelling) -> list[str]:
     """The keys of the ways to write ``plain`` in frames; the usual one first, what may change something last."""
     usual = framed(plain)
     own = [key for key, way in FRAMES.items() if key == USUAL or way(usual) != usual]
-    return own + [key for key, way in WAYS.items() if way.group in _GROUPS and _written(key, plain) != usual]
+    known = [key for group in _GROUPS for key, way in WAYS.items() if way.group is group]
+    return own + [key for key in known if _written(key, plain) != usual]
 
 
 def _written(key: str, plain: Spelling) -> Request:
