@@ -1,6 +1,8 @@
 """HTTP/2: what is asked in frames, what is found by it, and what no server is red for."""
 
 import asyncio
+import json
+import os
 import ssl
 import subprocess
 import sys
@@ -35,9 +37,12 @@ from conformance.answering import Reader
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Request
 from conformance.outcome import Outcome, Verdict
+from conformance.profile import Limits
 from conformance.raw import Address, RawAnswer, RawFailure
+from conformance.redaction import Redactor
 from conformance.report.review import review
 from conformance.run import Result, decided
+from conformance.wire import Wire
 
 ID = "requests.http2"
 ROW = (ID, "weather")
@@ -418,3 +423,27 @@ def test_what_came_to_a_request_before_is_no_answer(ends: Frame | None, server: 
     answer = frames.ask(address, fields, before=(fields,), timeout=2.0, max_body=1000, context=context)
     assert isinstance(answer, RawFailure), answer
     assert answer.kind == "closed"
+
+
+@pytest.mark.usefixtures("authority")
+@pytest.mark.parametrize("more", [{}, {"trailers": (("x", "s3cr3t-of-mine"),)}], ids=["by curl", "by ours"])
+def test_a_secret_in_frames_is_not_recorded(server: Here, more: dict[str, Any]) -> None:
+    """A report has a placeholder, and the command takes the secret from the environment."""
+    server.begin(Front(first=lambda _: Said(status=402)))
+    host = server.base_url.removeprefix("https://")
+    told = {":authority": host, "accept": "Bearer s3cr3t-of-mine"}
+    own = tuple((name, told.get(name, value)) for name, value in ASKED.headers)
+    asked = replace(ASKED, url=server.base_url + PATH, headers=own, before=(own,) if more else (), **more)
+    redactor = Redactor.of({"TOKEN": "s3cr3t-of-mine"})
+    wire = Wire(timeout=5.0, limits=Limits(), redactor=redactor, hosts=frozenset({host}))
+    had = wire.send_raw(asked)
+    wire.close()
+    assert had.response, had
+    sent = server.framed[-1]
+    assert ("accept", "Bearer s3cr3t-of-mine") in sent.fields
+    assert "s3cr3t" not in json.dumps(had.to_json()) + had.again() + "".join(had.request.frames())
+    shell = ["bash", "-c", had.again().replace("python -m", f"{sys.executable} -m")]
+    subprocess.run(shell, env=os.environ | {"TOKEN": "s3cr3t-of-mine"}, capture_output=True, timeout=60, check=True)
+    again = server.framed[-1]
+    assert len(server.framed) in {2, 4}
+    assert (sorted(again.fields), again.trailers) == (sorted(sent.fields), sent.trailers)
