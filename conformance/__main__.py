@@ -1,4 +1,4 @@
-"""``python -m conformance``: judge a recorded answer, the sandbox and the facilitator by hand, the catalogue as a table."""
+"""``python -m conformance``: judge a recorded answer, the sandbox and the facilitator by hand, HTTP/2, the catalogue."""
 
 import argparse
 import json
@@ -31,6 +31,17 @@ def main() -> None:
         "--profile", default="auto", metavar="NAME|PATH|auto", help="default: the one that reads it best"
     )
     judging.add_argument("--json", action="store_true", help="print {family, profile, facts, findings}")
+    framing = commands.add_parser(
+        "http2",
+        help="send one request in HTTP/2, its fields as they are: on standard input a line for each (:method GET), an empty one, the content",
+    )
+    framing.add_argument("url", metavar="URL", help="https://HOST:PORT")
+    framing.add_argument(
+        "--trailer", action="append", default=[], metavar="'NAME VALUE'", help="a field behind the content"
+    )
+    framing.add_argument(
+        "--before", action="append", default=[], metavar="LINES", help="a request that is answered before, in its lines"
+    )
     commands.add_parser("catalogue", help="print every requirement, its check, or why it is excluded")
     given = parser.parse_args()
     if given.command == "sandbox":
@@ -43,8 +54,39 @@ def main() -> None:
         serve_facilitator(given.listen)
     elif given.command == "judge":
         sys.exit(_judge(given.file, given.profile, as_json=given.json))
+    elif given.command == "http2":
+        sys.exit(_http2(given.url, given.trailer, given.before))
     else:
         sys.stdout.writelines(f"{line}\n" for line in _catalogue())
+
+
+def _http2(url: str, trailers: list[str], before: list[str]) -> int:
+    from conformance import frames, raw  # noqa: PLC0415 - as above
+    from conformance.outcome import printable  # noqa: PLC0415 - as above
+
+    written, _, body = sys.stdin.buffer.read().partition(b"\n\n")
+    try:
+        answer = frames.ask(
+            raw.Address.of(url),
+            frames.read(written.decode("latin-1").split("\n")),
+            body=body,
+            trailers=frames.read(trailers),
+            before=tuple(frames.read(lines.split("\n")) for lines in before),
+            timeout=10.0,
+            max_body=5_000_000,
+            context=frames.context(),
+        )
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 4
+    if isinstance(answer, raw.RawFailure):
+        sys.stderr.write(f"{answer.detail}\n")
+        return 1
+    lines = [f"{answer.version} {answer.status}", *(f"{name}: {value}" for name, value in answer.headers), ""]
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(answer.body)
+    return 0
 
 
 def _judge(file: Path, name: str, *, as_json: bool) -> int:

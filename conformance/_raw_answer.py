@@ -7,11 +7,11 @@ from typing import Literal, Self
 
 import h11
 
-__all__ = ["RawAnswer", "RawFailure", "Reader"]
+__all__ = ["Cut", "Kind", "RawAnswer", "RawFailure", "Reader"]
 
 _SWITCHING = 101
-_Cut = Literal["", "timeout", "closed", "tls", "protocol", "body-limit"]
-_Failure = Literal["refused", "timeout", "closed", "tls", "protocol", "header-limit"]
+Cut = Literal["", "timeout", "closed", "tls", "protocol", "body-limit"]
+Kind = Literal["refused", "timeout", "closed", "tls", "protocol", "header-limit", "body-limit", "alpn", "extra"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class RawAnswer:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     after: bytes
-    cut: _Cut
+    cut: Cut
     started: float
     first_byte: float
     finished: float
@@ -46,7 +46,7 @@ class RawAnswer:
 class RawFailure:
     """Why there is no answer; `refused` is also what a name without an address, or no way there, comes to."""
 
-    kind: _Failure
+    kind: Kind
     detail: str
 
 
@@ -74,7 +74,7 @@ class Reader:
     unanswered: int = 0
     body: bytearray = field(default_factory=bytearray)
     after: bytearray = field(default_factory=bytearray)
-    cut: _Cut = ""
+    cut: Cut = ""
     failure: RawFailure | None = None
     first_byte: float | None = None
     finished: float | None = None

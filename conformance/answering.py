@@ -4,14 +4,14 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 import h11
 import httpcore
 import httpx
 
-from conformance import coding, raw
+from conformance import coding, frames, raw
 from conformance.exchange import Failure, Request, Response
 from conformance.transport import BoundedTransport
 
@@ -34,6 +34,10 @@ class Reader:
     max_body: int
     """Bytes of one answer."""
     _transport: BoundedTransport = field(init=False)
+    _context: ssl.SSLContext | None = None
+    """TLS that offers HTTP/2; made where it is first asked for."""
+    _unframed: dict[str, Failure] = field(default_factory=dict)
+    """Of each origin with which no HTTP/2 is spoken, why: it is looked for once."""
 
     def __post_init__(self) -> None:
         # The system's trust store and SSL_CERT_FILE count; proxies of the environment do not.
@@ -49,7 +53,7 @@ class Reader:
 
     def read_raw(self, request: Request) -> Answered:
         """What comes back to bytes as they are, over a connection of their own, what follows the answer included."""
-        return self._guarded(lambda: self._read_raw(request))
+        return self._guarded(lambda: self._read_frames(request) if request.http2 else self._read_raw(request))
 
     def read_at_once(self, requests: Sequence[Request]) -> list[tuple[Answered, float]]:
         """What comes back to each of ``requests``, which are whole at the server at the same moment, and when."""
@@ -127,6 +131,30 @@ class Reader:
             max_body=self.max_body,
             skips=request.follows,
         )
+        return self._understood(answer, request.method)
+
+    def _read_frames(self, request: Request) -> Answered:
+        parts = urlsplit(request.url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin in self._unframed:
+            return None, self._unframed[origin], None
+        self._context = self._context or frames.context()
+        answer = frames.ask(
+            raw.Address.of(origin),
+            request.headers,
+            body=request.body,
+            trailers=request.trailers,
+            before=request.before,
+            timeout=self.timeout,
+            max_body=self.max_body,
+            context=self._context,
+        )
+        if isinstance(answer, raw.RawFailure) and answer.kind in {"alpn", "extra"}:
+            self._unframed[origin] = Failure(kind=answer.kind, detail=answer.detail)
+        if isinstance(answer, raw.RawAnswer) and answer.cut == "closed":
+            # What came did come, whether its stream was ended or reset.
+            had = self._understood(replace(answer, cut=""), request.method)
+            return had if had[0] else self._understood(answer, request.method)
         return self._understood(answer, request.method)
 
     def _understood(self, answer: raw.RawAnswer | raw.RawFailure, method: str) -> Answered:

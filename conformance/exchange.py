@@ -3,13 +3,13 @@
 import base64
 import codecs
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from conformance import documents
+from conformance._shell import latin, lines, printed, quoted
 from conformance.paid import Paid
 from conformance.seen import Seen
 
@@ -20,6 +20,9 @@ Fields = tuple[tuple[str, str], ...]
 # What curl says of its own accord: about the connection, which is its business, and what -H "Name:" takes away.
 _CURL_FRAMES = {"connection", "content-length"}
 _CURL_ADDS = ("Accept", "User-Agent")
+_PSEUDO = (":method", ":scheme", ":authority", ":path")
+# HTTP/2 has none of these (RFC 9113 section 8.2.2), and curl leaves them out, or means something by them.
+_NOT_BY_CURL = {"host", "connection", "te", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection", "expect"}
 # These are for text in Python's own programs; some take time that grows with the square of the length.
 _NO_CHARSETS = {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"}
 # The longer marks first: one of them begins with another.
@@ -47,6 +50,13 @@ class Request:
     Whole requests may stand before it, which go out on the same connection.
     """
 
+    http2: bool = False
+    """Whether it goes out in HTTP/2 frames: ``headers`` are then all its fields, those with a colon included."""
+    trailers: Fields = field(default=(), repr=False)
+    """Fields behind its content; in HTTP/2 alone."""
+    before: tuple[Fields, ...] = field(default=(), repr=False)
+    """The fields of requests without content that are answered before it on the same connection; in HTTP/2 alone."""
+
     @property
     def follows(self) -> int:
         """How many whole requests stand before it in ``line``, on the same connection."""
@@ -54,15 +64,17 @@ class Request:
 
     def curl(self) -> str:
         """A shell line that sends it again; secrets come from the environment."""
-        parts = ["curl", "-i", "-g", "--path-as-is"]
+        parts = ["curl", "-i", "-g", "--path-as-is", *(["--http2"] if self.http2 else [])]
         if self.method == "HEAD":
             parts.append("-I")
         elif self.method != ("POST" if self.body else "GET"):
-            parts += ["-X", _quoted(self.method.encode())]
-        parts.append(_quoted(self.url.encode("utf-8", "surrogatepass")))
+            parts += ["-X", quoted(self.method.encode())]
+        parts.append(quoted(self.url.encode("utf-8", "surrogatepass")))
         for name, value in self.headers:
+            if name.startswith(":"):
+                continue
             if (name.lower(), value) != ("host", _host(self.url)) and name.lower() not in _CURL_FRAMES:
-                parts += ["-H", _quoted(_latin(f"{name}: {value}" if value else f"{name};"))]
+                parts += ["-H", quoted(latin(f"{name}: {value}" if value else f"{name};"))]
         given = {name.lower() for name, _ in self.headers}
         added = (
             *_CURL_ADDS,
@@ -74,10 +86,44 @@ class Request:
                 parts += ["-H", f"'{name}:'"]
         if b"\0" in self.body:
             # No argument can hold that byte.
-            return " ".join([_printed(self.body), "|", *parts, "--data-binary", "@-"])
+            return " ".join([printed(self.body), "|", *parts, "--data-binary", "@-"])
         if self.body:
-            parts += ["--data-raw", _quoted(self.body)]
+            parts += ["--data-raw", quoted(self.body)]
         return " ".join(parts)
+
+    def frames(self) -> tuple[str, ...]:
+        """Its fields in HTTP/2, each in a line: name, space, value; bytes that are not printable are escaped."""
+        return lines(self.headers)
+
+    def _framed_again(self) -> str:
+        """A shell line that sends its frames again: curl, or ours for what curl would write otherwise."""
+        if self._frames_are_plain():
+            return self.curl()
+        given = "".join(f"{line}\n" for line in self.frames()).encode() + b"\n" + self.body
+        more = [f"--trailer {quoted(line.encode())}" for line in lines(self.trailers)]
+        more += [f"--before {quoted(chr(10).join(lines(fields)).encode())}" for fields in self.before]
+        parts = urlsplit(self.url)
+        where = quoted(f"{parts.scheme}://{parts.netloc}".encode())
+        return " ".join([printed(given), "|", "python -m conformance http2", where, *more])
+
+    def _frames_are_plain(self) -> bool:
+        """Whether curl writes the same frames for the same request."""
+        names, values = [name for name, _ in self.headers], dict(self.headers)
+        own = self.headers[len(_PSEUDO) :]
+        return (
+            tuple(names[: len(_PSEUDO)]) == _PSEUDO
+            and not self.trailers
+            and not self.before
+            and values[":scheme"] == "https"
+            and values[":authority"] == _host(self.url)
+            and re.fullmatch('/[!"$-~]*', values[":path"]) is not None
+            and re.fullmatch("[A-Z]+", self.method) is not None
+            and self.method not in {"CONNECT", *(() if self.body else ("POST", "PUT"))}
+            and len(set(names)) == len(names)
+            and values.get("content-length", str(len(self.body))) == str(len(self.body))
+            and all(re.fullmatch("[a-z0-9-]+", name) and name not in _NOT_BY_CURL for name, _ in own)
+            and all(re.fullmatch("[!-~]([ -~]*[!-~])?", value) for _, value in own)
+        )
 
     def message(self) -> bytes:
         """It as an HTTP/1.1 message on a connection of its own; raises UnicodeEncodeError for what no field can hold."""
@@ -157,6 +203,7 @@ class Failure:
     kind: str
     """refused, timeout, closed, tls, protocol, header-limit, body-limit, coding, rate-limited, budget, unpayable, down.
 
+    Of HTTP/2: alpn, TLS chose none; extra, what speaks it is not installed.
     Also hung-up: we did not wait for the answer. Of a browser: blocked, its no to a script; browser, there is none.
     """
     detail: str
@@ -182,10 +229,12 @@ class Exchange:
 
     def again(self) -> str:
         """A shell line that shows it again: curl, or bytes on a socket for what curl would not show."""
+        if self.request.http2:
+            return self.request._framed_again()  # noqa: SLF001 - of the same module
         if not self.request.line and not (self.response and self.response.after):
             return self.request.curl()
         parts = urlsplit(self.request.url)
-        sent = _printed(self.request.message())
+        sent = printed(self.request.message())
         if parts.scheme == "https":
             return f"{sent} | openssl s_client -quiet -connect {parts.hostname}:{parts.port or 443}"
         return f"{sent} | nc {parts.hostname} {parts.port or 80}"
@@ -199,6 +248,13 @@ class Exchange:
                 "headers": [list(pair) for pair in self.request.headers],
                 "body": _packed(self.request.body),
                 **({"line": self.request.line} if self.request.line else {}),
+                **({"http2": True} if self.request.http2 else {}),
+                **({"trailers": [list(pair) for pair in self.request.trailers]} if self.request.trailers else {}),
+                **(
+                    {"before": [[list(f) for f in fields] for fields in self.request.before]}
+                    if self.request.before
+                    else {}
+                ),
             },
             "at": round(self.at, 4),
             "took": round(self.took, 4),
@@ -234,6 +290,9 @@ class Exchange:
                 headers=_fields(asked["headers"]),
                 body=_unpacked(asked["body"]),
                 line=asked.get("line", ""),
+                http2=asked.get("http2", False),
+                trailers=_fields(asked.get("trailers", [])),
+                before=tuple(_fields(fields) for fields in asked.get("before", [])),
             ),
             response=answered
             and Response(
@@ -286,47 +345,3 @@ def _charset(content_type: str) -> str:
     except (LookupError, ValueError):
         return "utf-8"
     return "utf-8" if known in _NO_CHARSETS else name
-
-
-_SECRET = re.compile(rb"<secret:([A-Za-z_][A-Za-z0-9_]*)>")
-
-
-def _latin(text: str) -> bytes:
-    return text.encode("latin-1" if all(ord(c) < 256 for c in text) else "utf-8", "surrogatepass")
-
-
-def _quoted(value: bytes) -> str:
-    """A word for bash that is ``value``, placeholders filled in; printable ASCII whatever it holds."""
-    pieces = _SECRET.split(value)
-    if len(pieces) > 1 and all(_bare(piece) and b"!" not in piece for piece in pieces):
-        safe = re.sub(rb'([\\"$`])', rb"\\\1", value)
-        return '"' + _SECRET.sub(rb"${\1}", safe).decode() + '"'
-    words = [f'"${{{piece.decode()}}}"' if number % 2 else _word(piece) for number, piece in enumerate(pieces)]
-    return "".join(word for word in words if word != "''") or "''"
-
-
-def _word(value: bytes) -> str:
-    if _bare(value):
-        return shlex.quote(value.decode())
-    return "$'" + "".join(f"\\x{b:02x}" if not 32 <= b < 127 else _slashed(chr(b), "\\'") for b in value) + "'"
-
-
-def _printed(value: bytes) -> str:
-    """A command for bash that prints ``value``, placeholders filled in."""
-    pieces = _SECRET.split(value)
-    formats = "".join("%s" if number % 2 else "%b" for number in range(len(pieces)))
-    words = [f'"${{{piece.decode()}}}"' if number % 2 else _escaped(piece) for number, piece in enumerate(pieces)]
-    return " ".join(["printf", formats, *words])
-
-
-def _escaped(value: bytes) -> str:
-    known = {0x0A: "\\n", 0x0D: "\\r", 0x5C: "\\\\"}
-    return shlex.quote("".join(known.get(b) or (chr(b) if 32 <= b < 127 else f"\\0{b:03o}") for b in value))
-
-
-def _bare(value: bytes) -> bool:
-    return value.isascii() and value.decode().isprintable()
-
-
-def _slashed(character: str, special: str) -> str:
-    return f"\\{character}" if character in special else character

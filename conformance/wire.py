@@ -225,6 +225,9 @@ class Wire:
                 headers=self._fields(asked.headers),
                 body=self._content(asked.body),
                 line=self._text(asked.line) if asked.line else "",
+                http2=asked.http2,
+                trailers=self._fields(asked.trailers),
+                before=tuple(self._fields(fields) for fields in asked.before),
             ),
             response=answered
             and Response(

@@ -4,33 +4,24 @@ import re
 from urllib.parse import unquote
 
 from conformance import effects, facts
-from conformance.around import (
-    AGAIN,
-    ELSEWHERE,
-    FREE,
-    NOWHERE,
-    PLAIN,
-    VARIANT,
-    WATCHED,
-    after,
-    asked_of,
-    buys_nothing,
-    refuses,
-    usual,
-)
+from conformance.around import NOWHERE, VARIANT
 from conformance.checks.envelope import rules
+from conformance.controls import AGAIN, ELSEWHERE, FREE, PLAIN, WATCHED, after, asked_of, buys_nothing, refuses, usual
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
+from conformance.framing import CONTENT, USUAL
+from conformance.http2 import BATCH, BEHIND, BEHIND_PAID, START, spoken_over, ways_of
 from conformance.marks import holds, marked
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Marker, MarkerKind
 from conformance.ways import FOLDER, JOIN, PARTS, WAYS, Group, Part
 
-__all__ = ["as_before", "moved", "opens_nothing", "proven", "refused", "shown", "stands_open"]
+__all__ = ["as_before", "moved", "opens_nothing", "opens_nothing_in_http2", "proven", "refused", "shown", "stands_open"]
 
 _SURVIVES = "requests.survives"
 _HANGS_UP = {"closed", "refused", "tls"}
 """Failures that are an answer to a request which somebody does not like."""
+_SHUTS_OUT = {403, 429}
 _PAID_PARTS = {Part.QUERY, Part.BODY}
 
 
@@ -90,7 +81,8 @@ def shown(evidence: Evidence, label: str) -> str:
 def _says(exchange: Exchange, marker: Marker) -> bool:
     """Whether the request has the marker: what is said may be said again."""
     asked = exchange.request
-    said = "\n".join([asked.line, *(f"{name}: {value}" for name, value in asked.headers), asked.body.decode("latin-1")])
+    fields = (f"{name}: {value}" for name, value in (*asked.headers, *asked.trailers))
+    said = "\n".join([asked.line, *fields, asked.body.decode("latin-1")])
     said = f"{said}\n{unquote(said)}".lower()
     match marker.kind:
         case MarkerKind.TEXT:
@@ -113,13 +105,74 @@ def opens_nothing(evidence: Evidence, group: Group, batch: str) -> None:
     wanted = [key for key in wanted if key != FOLDER or key in labels]
     _find(evidence, labels, batch)
     if len(labels) < len(wanted):
-        reason = (
-            f"{len(wanted) - len(labels)} of {len(wanted)} were not asked: the target lets requests wait for an answer"
-        )
-        raise Untestable(reason)
+        raise _unasked(len(wanted) - len(labels), len(wanted))
     as_before(evidence, after(batch))
     _ran_unseen(evidence, batch)
     proven(evidence)
+
+
+def _unasked(many: int, of: int) -> Untestable:
+    reason = f"{many} of {of} were not asked: the target lets requests wait for an answer"
+    return Untestable(reason)
+
+
+def opens_nothing_in_http2(evidence: Evidence) -> None:
+    """Holds when no request in frames of HTTP/2 brings what is sold, or makes the handler run."""
+    plain = usual(evidence.profile, evidence.endpoint)
+    if not spoken_over(plain):
+        reason = "the target is no https origin: HTTP/2 is asked where TLS chooses it (ALPN)"
+        raise Inapplicable(reason)
+    refused(evidence)
+    first = f"{START}{USUAL}"
+    if failed := evidence.exchange(first).failure:
+        if failed.kind == "alpn":
+            raise Inapplicable(failed.detail)
+        if failed.kind == "extra":
+            raise Untestable(failed.detail)
+    _find(evidence, [first], "")
+    wanted = ways_of(plain)
+    labels = [label for key in wanted if (label := f"{START}{key}") in evidence.exchanges]
+    labels += evidence.labels(f"{START}{BEHIND_PAID}")[:1]
+    for label in labels:
+        _hid_nothing(evidence, label)
+    _find(evidence, labels, BATCH)
+    if left := [key for key in wanted if f"{START}{key}" not in evidence.exchanges]:
+        raise _unasked(len(left), len(wanted))
+    if not any(evidence.exchange(label).response for label in labels):
+        reason = f"the target answers no request in HTTP/2: {failed.detail if failed else 'no answer'}"
+        raise Inapplicable(reason)
+    _as_first(evidence, first)
+    _ran_unseen(evidence, BATCH)
+    proven(evidence)
+
+
+def _hid_nothing(evidence: Evidence, label: str) -> None:
+    """Raises Violation where the request that ``label`` hides is served to who asks for nothing behind it, twice."""
+    behind = (f"{label}{BEHIND}", f"{label}{AGAIN}{BEHIND}")
+    if not all(name in evidence.exchanges and shown(evidence, name) for name in behind) or shown(evidence, NOWHERE):
+        return
+    told = f"{evidence.response(behind[0]).shown()} with what is sold, to a request for what is nowhere that came behind it"
+    raise _opened(evidence, label, told)
+
+
+def _as_first(evidence: Evidence, first: str) -> None:
+    """Raises Untestable unless the usual request in HTTP/2 is answered as it was at ``first``, by who lets us pass."""
+    had, now = evidence.exchange(first).response, evidence.exchange(after(BATCH)).response
+    if had is None:
+        return
+    if now is None:
+        reason = "the usual request was not answered in HTTP/2 afterwards"
+        raise Untestable(reason)
+    told = [refuses(evidence.profile, evidence.endpoint, answer) for answer in (had, now)]
+    shut = (not told[0] and (had.status in _SHUTS_OUT or had.status >= 500)) or (
+        not told[1] and now.status != had.status
+    )
+    if shut or shown(evidence, after(BATCH)):
+        reason = (
+            f"the usual request is answered {had.shown()} in HTTP/2, and {now.shown()} afterwards: what stands before the "
+            "target may shut us out, and what we are answered by then says nothing. Let this address pass"
+        )
+        raise Untestable(reason)
 
 
 def stands_open(evidence: Evidence) -> None:
@@ -213,8 +266,8 @@ def _doubt(evidence: Evidence, label: str) -> str:
 
 def _bought(evidence: Evidence, label: str) -> str:
     """Why what was asked for may have been paid for, as where a balance is too small for the usual request alone."""
-    keys = label.removeprefix(VARIANT).split(JOIN)
-    if not any(key in PARTS[part] for key in keys for part in _PAID_PARTS):
+    keys = label.removeprefix(VARIANT).removeprefix(START).split(JOIN)
+    if not any(key in (*PARTS[part], *CONTENT) for key in keys for part in _PAID_PARTS):
         return ""
     plain = evidence.response("unpaid")
     found = facts.matching(rules(evidence), plain)

@@ -3,28 +3,34 @@
 from conformance.around import (
     AT_FIRST,
     BATCHES,
-    ELSEWHERE,
     HEAD,
     KEPT,
     NOWHERE,
-    PLAIN,
     SERVED,
     SOUND,
-    after,
-    asked_of,
     at_first,
     heads,
     kept_open,
-    refuses,
     slow,
     variant,
     variants,
 )
 from conformance.checks import Drawn, check
-from conformance.checks.detour import as_before, moved, opens_nothing, proven, refused, shown, stands_open
+from conformance.checks.detour import (
+    as_before,
+    moved,
+    opens_nothing,
+    opens_nothing_in_http2,
+    proven,
+    refused,
+    shown,
+    stands_open,
+)
+from conformance.controls import ELSEWHERE, PLAIN, after, asked_of, refuses
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import paid, unpaid
+from conformance.http2 import in_http2
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Head
 from conformance.ways import Group
@@ -240,6 +246,11 @@ def test_kept_connection(evidence: Evidence) -> None:
 )
 def test_any_variant(evidence: Evidence) -> None:
     stands_open(evidence)
+
+
+@check("requests.http2", unpaid, paid, at_first, in_http2)
+def test_http2(evidence: Evidence) -> None:
+    opens_nothing_in_http2(evidence)
 
 
 @check("requests.survives", unpaid, at_first, heads, *BATCHES)

@@ -242,6 +242,12 @@ def _errors(results: list[Result]) -> Iterator[str]:
 def _again(result: Result) -> Iterator[str]:
     key = result.evidence[-1].get(result.finding.exchange) if result.evidence and result.finding else None
     if key:
+        asked = result.exchanges[key].request
+        if asked.http2:
+            told = f", the last of {len(asked.before) + 1} on a connection" if asked.before else ""
+            yield from _wrapped("frames", f"HTTP/2, its fields in their order{told}:")
+            yield from (f"            {line}" for line in asked.frames())
+            yield from (f"            (behind the content) {name} {printable(value)}" for name, value in asked.trailers)
         yield f"  again     {printable(result.exchanges[key].again())}"
 
 

@@ -26,7 +26,7 @@ http {{
   {folders}
   proxy_cache_path {home}/cache keys_zone=kept:1m;
   server {{
-    listen {here};
+    listen {here}{tls};
     location / {{
       proxy_pass http://{upstream};
       proxy_set_header Host $http_host;
@@ -38,17 +38,20 @@ http {{
 
 
 @contextmanager
-def before(base_url: str, home: Path, told: str) -> Iterator[str]:
+def before(base_url: str, home: Path, told: str, *, certificate: Path | None = None) -> Iterator[str]:
     """The base URL of an nginx that hands requests on to ``base_url`` and keeps its files below ``home``.
 
-    ``told`` is what its one location is told beyond that; ``kept`` is a zone for its cache.
+    ``told`` is what its one location is told beyond that; ``kept`` is a zone for its cache. With a ``certificate``, a
+    file that has its key too, it speaks TLS, and HTTP/2 to who wants it.
     """
     packages = environment.debian("nginx")
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         here = f"127.0.0.1:{bound.getsockname()[1]}"
     folders = "\n  ".join(f"{name}_temp_path {home}/{name};" for name in _FOLDERS)
-    text = _WHOLE.format(home=home, here=here, upstream=urlsplit(base_url).netloc, told=told, folders=folders)
+    tls = f" ssl http2; ssl_certificate {certificate}; ssl_certificate_key {certificate}" if certificate else ""
+    upstream = urlsplit(base_url).netloc
+    text = _WHOLE.format(home=home, here=here, tls=tls, upstream=upstream, told=told, folders=folders)
     (home / "nginx.conf").write_text(text)
     process = subprocess.Popen(
         [packages.program("usr/sbin/nginx"), "-e", "stderr", "-p", home, "-c", home / "nginx.conf"],
@@ -59,7 +62,7 @@ def before(base_url: str, home: Path, told: str) -> Iterator[str]:
     )
     try:
         _await(process, home)
-        yield f"http://{here}"
+        yield f"{'https' if certificate else 'http'}://{here}"
     finally:
         process.terminate()
         process.communicate(timeout=_STARTS_WITHIN)
