@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sessions import Ran, nested, profile, runs, started, under_way
+from sessions import Ran, nested, profile, runs, session, started, under_way
 
 from conformance import catalogue
 from conformance.report.review import review
 
 KEEPS = Path(__file__).parent / "starts" / "keeps.py"
+COUNTS = KEEPS.with_name("counts.py")
 CLAIMS = '[claims]\nclasses = ["x402/durable"]\n'
 PAID = '[facilitator]\nmode = "scripted"\n'
 EXPIRY = ("replay-after-expiry", "replay-after-expiry-unaided")
@@ -173,6 +174,37 @@ def test_instances_are_asked_while_the_target_is(tmp_path: Path) -> None:
     first = min(had["at"] for key, had in asked if key.startswith("*/instances, "))
     last = max(had["at"] + had["took"] for key, had in asked if key.startswith("weather/"))
     assert first < last
+
+
+def _counted(folder: Path) -> str:
+    """The profile of a server that counts its runs in a folder of its own, whichever instance it is."""
+    place = folder / "everywhere"
+    place.mkdir()
+    command = f"{{python}} {shlex.quote(str(COUNTS))} {{port}} {{scratch}} {shlex.quote(str(place))}"
+    start = (
+        f'timeout = 10.0\n[target.start]\ncommand = "{command}"\nready = "/health"\nrestart = true\n'
+        'env = { FACILITATOR_URL = "{facilitator}" }\nreplicas = 2\n'
+    )
+    witness = '[endpoint.witness]\npath = "/count"\npointer = "/runs"\n'
+    claims = '[claims]\nclasses = ["x402/order", "x402/durable"]\n'
+    return profile("http://127.0.0.1:{port}", claims=claims, target=start, more=f"{witness}{PAID}")
+
+
+WATCHED = ("unpaid-runs-nothing", "rejected-runs-nothing", "runs-once")
+"""What a payment at an instance would turn red, if it moved a witness that is being read at the target."""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_instances_leave_a_witness_alone_that_is_being_read(workers: int, tmp_path: Path) -> None:
+    """Also where all instances count in one place; a target that is slow gives them the time to get in between."""
+    only = [*_only(REPLICA[:2]), *(f"--conformance-only=x402.order.{name}" for name in WATCHED)]
+    xdist = ["-p", "xdist", f"-n{workers}"] if workers else []
+    ran = session(tmp_path, *only, *xdist, text=_counted(tmp_path))
+    came = {result["requirement"]: result["outcome"] for result in ran.report["results"] if result["outcome"]}
+    wanted = (*(f"x402.durable.{name}" for name in REPLICA[:2]), *(f"x402.order.{name}" for name in WATCHED))
+    assert came == dict.fromkeys(wanted, "passed"), ran.out
+    # Not because nobody was there: instances were ready while the target was watched.
+    assert (tmp_path / "everywhere" / "ready").exists()
 
 
 def test_no_instance_outlives_who_interrupts_twice_while_it_starts(tmp_path: Path) -> None:
