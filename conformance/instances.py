@@ -182,7 +182,7 @@ def begun(
     )
     try:
         profile = bare.at(process.base_url)
-        wire = probe.wire.beside(process.base_url)
+        wire = probe.wire.beside(process.base_url, probe.broken_off)
         means = replace(probe.purse.means, control=own.control.url, log="")
         purse = Purse(
             profile=profile,

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -242,16 +243,18 @@ class Session:
     def pytest_unconfigure(self) -> Generator[None, object, object]:
         """Stops what was started, and says the last word."""
         try:
-            if self._run:
-                self._run.close()
-            if self._process:
-                self._process.stop()
-            if self._facilitator:
-                self._facilitator.stop()
-            for name in filter(None, [self._means.lock, self._means.books] if not self._worker else []):
-                Path(name).unlink(missing_ok=True)
-            if self._folder:
-                shutil.rmtree(self._folder, ignore_errors=True)
+            # Whoever is interrupted once more while one of them ends lets go of the others all the same.
+            with ExitStack() as last:
+                if self._folder:
+                    last.callback(shutil.rmtree, self._folder, ignore_errors=True)
+                for name in filter(None, [self._means.lock, self._means.books] if not self._worker else []):
+                    last.callback(Path(name).unlink, missing_ok=True)
+                if self._facilitator:
+                    last.callback(self._facilitator.stop)
+                if self._process:
+                    last.callback(self._process.stop)
+                if self._run:
+                    last.callback(self._run.close)
             return (yield)
         finally:
             self._settle()

@@ -231,6 +231,49 @@ def test_no_instance_outlives_who_interrupts_twice_while_it_starts(tmp_path: Pat
     assert not [pid for pid in pids if runs(int(pid))]
 
 
+def test_who_breaks_a_run_off_does_not_wait_for_slow_instances(tmp_path: Path) -> None:
+    """Nothing more is asked of them, and all are ended."""
+    begun = tmp_path / "begun"
+    (tmp_path / "small.toml").write_text(_text("file+slow", before=f"echo $$ >> {begun}"), "utf-8")
+    args = (f"--conformance-profile={tmp_path / 'small.toml'}", *_only(REPLICA))
+    run = started(tmp_path, *args)
+    _until_begun(begun, 3)
+    # They are ready, and asked.
+    time.sleep(3)
+    interrupted = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=60)
+    took = time.monotonic() - interrupted
+    assert run.returncode == 2, out
+    assert took < 6, out
+    assert not [pid for pid in begun.read_text("utf-8").split() if runs(int(pid))]
+
+
+def test_nothing_outlives_who_interrupts_again_while_it_ends(tmp_path: Path) -> None:
+    """Neither the target, nor an instance, nor what they started, which takes a second to end."""
+    begun = tmp_path / "begun"
+    lingers = tmp_path / "lingers.sh"
+    lingers.write_text(f"trap '' TERM\nsleep 60 &\necho $! $$ >> {begun}\ntrap - TERM\n", "utf-8")
+    (tmp_path / "small.toml").write_text(_text("file", before=f". {lingers}"), "utf-8")
+    run = started(tmp_path, f"--conformance-profile={tmp_path / 'small.toml'}", *_only(REPLICA))
+    _until_begun(begun, 6)
+    for _ in range(3):
+        run.send_signal(signal.SIGINT)
+        time.sleep(0.4)
+    out, _ = run.communicate(timeout=30)
+    assert run.returncode in {2, -signal.SIGINT, 1}, out
+    pids = begun.read_text("utf-8").split()
+    assert "\nconformant" not in out
+    assert len(pids) >= 6
+    assert not [pid for pid in pids if runs(int(pid))], out
+
+
+def _until_begun(begun: Path, many: int) -> None:
+    until = time.monotonic() + 30
+    while (not begun.exists() or len(begun.read_text("utf-8").split()) < many) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 def test_every_requirement_has_a_server_that_breaks_it_and_every_allowance_one_that_uses_it() -> None:
     """Whatever the catalogue says of memory is shown."""
     rows = {r.id.removeprefix("x402.durable."): r for r in catalogue.load().judged() if r.cls == "x402/durable"}

@@ -54,10 +54,10 @@ class Place:
     async def moved(self, before: int) -> None:
         """Returns once another instance has counted beyond ``before``, or had the time to."""
         self._until = self._until or time.monotonic() + _STARTS
-        while not self._ready.exists() and time.monotonic() < self._until:
+        while not self._ready.exists() and time.monotonic() < self._until:  # noqa: ASYNC110 - it is another process
             await asyncio.sleep(0.01)
         until = time.monotonic() + _COUNTS
-        while self._ready.exists() and self.read() == before and time.monotonic() < until:
+        while self._ready.exists() and self.read() == before and time.monotonic() < until:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
 
 
