@@ -179,6 +179,7 @@ def begun(
         port=port,
         unready=unready,
         broken_off=probe.broken_off,
+        running=probe.purse.means.running,
     )
     try:
         profile = bare.at(process.base_url)

@@ -51,6 +51,8 @@ class Means:
     """``target.base_url`` as it stands in the profile, for another instance of the target."""
     scratch: str = ""
     """The folder in which what we started may keep something for the run; empty where we started nothing."""
+    running: str = ""
+    """The folder in which each process notes the instances that it started; empty where nothing is started."""
     real_money: bool = False
     """Whether networks with real money may be paid on."""
     books: str = ""

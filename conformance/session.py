@@ -109,7 +109,7 @@ class Session:
         self._rows = rows.rows(loaded, self._edition)
         self._process: target.Process | None = None
         self._facilitator: facilitator.Running | None = None
-        self._folder = ""
+        self._folder = self._running = ""
         self._means = Means()
         self._run: run.Run | None = None
         self._down = ""
@@ -147,6 +147,7 @@ class Session:
                     pool.submit(signing.prepare)
                 if how := self._profile.target.start:
                     self._folder = tempfile.mkdtemp(prefix="conformance-scratch-")
+                    self._running = tempfile.mkdtemp(prefix="conformance-running-")
                     self._process = target.start(
                         self._profile, how, environ=os.environ, facilitator=where, scratch=self._folder
                     )
@@ -159,6 +160,7 @@ class Session:
             log=str(self._process.log) if self._process else "",
             base_url=base_url,
             scratch=self._folder,
+            running=self._running,
             real_money=bool(self._config.getoption("conformance_real_money")),
         )
         self._open(self._process.base_url if self._process else base_url, "main")
@@ -253,6 +255,8 @@ class Session:
                     last.callback(self._facilitator.stop)
                 if self._process:
                     last.callback(self._process.stop)
+                if self._running:
+                    last.callback(target.end_orphans, self._running)
                 if self._run:
                     last.callback(self._run.close)
             return (yield)

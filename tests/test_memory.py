@@ -268,6 +268,25 @@ def test_nothing_outlives_who_interrupts_again_while_it_ends(tmp_path: Path) -> 
     assert not [pid for pid in pids if runs(int(pid))], out
 
 
+def test_no_instance_outlives_a_worker_that_dies(tmp_path: Path) -> None:
+    """Whoever started the run ends what a worker of pytest-xdist began, and there is no verdict without its rows."""
+    pytest.importorskip("xdist")
+    begun = tmp_path / "begun"
+    (tmp_path / "crash.py").write_text(
+        "import os\n\ndef pytest_runtest_call(item):\n    if 'test_replay_on_replica' in item.nodeid:\n        os._exit(9)\n",
+        "utf-8",
+    )
+    args = ("-p", "xdist", "-p", "crash", "-n1", *_only(("replay-after-restart", "replay-on-replica")))
+    text = _text("file", before=f"echo $$ >> {begun}")
+    ran = session(tmp_path, *args, text=text, env={"PYTHONPATH": str(tmp_path)})
+    assert (ran.code, ran.verdict) == (1, "incomplete"), ran.out
+    assert ran.outcomes["x402.durable.replay-on-replica "] is None
+    # The target, two instances, and the first once more, which runs until the end.
+    pids = begun.read_text("utf-8").split()
+    assert len(pids) >= 4
+    assert not [pid for pid in pids if runs(int(pid))]
+
+
 def _until_begun(begun: Path, many: int) -> None:
     until = time.monotonic() + 30
     while (not begun.exists() or len(begun.read_text("utf-8").split()) < many) and time.monotonic() < until:
