@@ -16,7 +16,7 @@ from conformance.exchange import Exchange, Failure, Request
 from conformance.facilitator.authorization import Reason
 from conformance.instances import Instance, begun, scratch, started_anew
 from conformance.probe import Probe
-from conformance.profile import Endpoint, ProfileError
+from conformance.profile import Endpoint, Profile, ProfileError
 from conformance.protocols import x402
 from conformance.purse import Made, Order, Unpayable
 
@@ -35,6 +35,7 @@ __all__ = [
     "REPLICA",
     "RESTART",
     "TARGET",
+    "beside",
     "expired",
     "expiring",
     "inside",
@@ -78,6 +79,14 @@ _WINDOW = 0.15
 def unaided(group: str) -> str:
     """What a group is called under a facilitator that says yes to what it said yes to before."""
     return f"{group} unaided"
+
+
+def beside(profile: Profile) -> bool:
+    """Whether instances may be asked while the target is: they share nothing with it, or are said to run side by side."""
+    how = profile.target.start
+    return how is not None and (
+        how.replicas > 1 or any("{scratch}" in text for text in (how.command, *how.env.values()))
+    )
 
 
 def inside(place: str, endpoint: Endpoint, here: str) -> str:

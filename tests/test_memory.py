@@ -167,13 +167,27 @@ def test_a_server_that_remembers_turns_red_nothing(habit: str, ran: Callable[[st
 
 def test_instances_are_asked_while_the_target_is(tmp_path: Path) -> None:
     """What asks instances of its own waits for no other check, whichever comes first."""
-    text = _text("file").replace('["x402/durable"]', '["x402/settlement", "x402/durable"]')
-    only = [*_only(("replay-after-restart",)), "--conformance-only=x402.settlement.answers-in-time"]
+    text = _text("file+slow").replace('["x402/durable"]', '["x402/settlement", "x402/durable"]')
+    only = [*_only(("down-at-start",)), "--conformance-only=x402.settlement.answers-in-time"]
     ran = nested(tmp_path, *only, text=text)
     asked = ran.report["exchanges"].items()
-    first = min(had["at"] for key, had in asked if key.startswith("*/instances, "))
+    first = min(had["at"] for key, had in asked if key.startswith("*/start "))
     last = max(had["at"] + had["took"] for key, had in asked if key.startswith("weather/"))
     assert first < last
+
+
+def test_an_instance_that_may_be_in_the_way_of_the_target_is_asked_when_nothing_else_is(
+    tmp_path: Path,
+) -> None:
+    """Where the profile neither gives it a place of its own nor says that two of them run side by side."""
+    text = _text("memory+slow").replace("{scratch}", str(tmp_path)).replace("replicas = 2", "replicas = 1")
+    text = text.replace('["x402/durable"]', '["x402/settlement", "x402/durable"]')
+    only = [*_only(("down-at-start",)), "--conformance-only=x402.settlement.answers-in-time"]
+    ran = nested(tmp_path, *only, text=text)
+    asked = ran.report["exchanges"].items()
+    first = min(had["at"] for key, had in asked if key.startswith("*/start "))
+    last = max(had["at"] + had["took"] for key, had in asked if key.startswith("weather/"))
+    assert first > last
 
 
 def _counted(folder: Path) -> str:
