@@ -184,9 +184,10 @@ def heads(probe: Probe) -> None:
         return
     # That the witness stands still says something only where it moves for who is served.
     if endpoint.paid_identity:
-        before = probe.witnessed()
-        probe.ask(SERVED, identity=endpoint.paid_identity)
-        noted(probe, SERVED, before)
+        with probe.purse.alone():
+            before = probe.witnessed()
+            probe.ask(SERVED, identity=endpoint.paid_identity)
+            noted(probe, SERVED, before)
     elif endpoint.protocol and probe.purse.scripted and (answer := probe.kept["unpaid"].response):
         probe.pay(SERVED, Order(version=spoken(endpoint.versions, answer)[-1]), watched=True)
 

@@ -102,10 +102,11 @@ def identified(probe: Probe) -> None:
         return
     # Whoever asks another facilitator than ours is found out by a payment like any other.
     probe.gather(settled)
-    probe.pay(named(GOOD), _order(probe), watched=True)
-    if made := _first(probe):
-        for again in AGAIN:
-            probe.repeat(named(again), made, watched=True)
+    with probe.purse.alone():
+        probe.pay(named(GOOD), _order(probe), watched=True)
+        if made := _first(probe):
+            for again in AGAIN:
+                probe.repeat(named(again), made, watched=True)
 
 
 def known(probe: Probe) -> None:
@@ -129,15 +130,18 @@ def known_for_another_request(probe: Probe) -> None:
     asks: dict[str, Changes] = {ANOTHER_REQUEST[0]: Changes(query=MORE)}
     if (body := another_body(probe.endpoint)) is not None:
         asks[ANOTHER_REQUEST[1]] = Changes(body=body)
-    for name, changes in asks.items():
-        for turn in (1, 2):
-            probe.repeat(named(f"{name} #{turn}"), made, watched=True, **changes)
+    with probe.purse.alone():
+        for name, changes in asks.items():
+            for turn in (1, 2):
+                probe.repeat(named(f"{name} #{turn}"), made, watched=True, **changes)
 
 
 def known_in_other_bytes(probe: Probe) -> None:
     """The same payment as two twins write it, twice each."""
     probe.gather(identified)
-    if made := _first(probe):
+    if (made := _first(probe)) is None:
+        return
+    with probe.purse.alone():
         for twin in OTHER_BYTES:
             for turn in (1, 2):
                 probe.repeat(named(f"{twin} #{turn}"), probe.purse.rewritten(made, (twin,)), watched=True)

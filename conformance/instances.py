@@ -179,10 +179,11 @@ def begun(
         port=port,
         unready=unready,
         broken_off=probe.broken_off,
+        running=probe.purse.means.running,
     )
     try:
         profile = bare.at(process.base_url)
-        wire = probe.wire.beside(process.base_url)
+        wire = probe.wire.beside(process.base_url, probe.broken_off)
         means = replace(probe.purse.means, control=own.control.url, log="")
         purse = Purse(
             profile=profile,

@@ -119,6 +119,12 @@ def _watched(probe: Probe, ask: Callable[[], Exchange], label: str) -> Exchange:
 
 def twice(probe: Probe) -> None:
     """The request of who is served under a fresh key, and the same once more; twice where it is still under way."""
+    # Nobody asks in between: a witness may lag.
+    with probe.purse.alone():
+        _twice(probe)
+
+
+def _twice(probe: Probe) -> None:
     if (asks := _asks(probe)) is None:
         return
     rules, endpoint, paid = asks

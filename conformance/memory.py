@@ -13,9 +13,10 @@ from conformance.asking import request_to
 from conformance.attempts import GOOD, label, versions
 from conformance.course import HOLDS, OVER, counters, performed, sold_once, stocked
 from conformance.exchange import Exchange, Failure, Request
+from conformance.facilitator.authorization import Reason
 from conformance.instances import Instance, begun, scratch, started_anew
 from conformance.probe import Probe
-from conformance.profile import Endpoint, ProfileError
+from conformance.profile import Endpoint, Profile, ProfileError
 from conformance.protocols import x402
 from conformance.purse import Made, Order, Unpayable
 
@@ -34,6 +35,7 @@ __all__ = [
     "REPLICA",
     "RESTART",
     "TARGET",
+    "beside",
     "expired",
     "expiring",
     "inside",
@@ -67,8 +69,6 @@ _REPEATS = ("verify/repeats", "settle/repeats")
 
 _LONGER = 14
 """Seconds for which a payment is valid that is to expire, at the second try."""
-_ENDED = "_valid_before"
-"""How the reason of a facilitator ends that finds a payment over, or nearly so."""
 _READY = 5.0
 """Seconds for which an instance that answers already may say that it cannot sell yet."""
 _PAUSE = 0.2
@@ -79,6 +79,14 @@ _WINDOW = 0.15
 def unaided(group: str) -> str:
     """What a group is called under a facilitator that says yes to what it said yes to before."""
     return f"{group} unaided"
+
+
+def beside(profile: Profile) -> bool:
+    """Whether instances may be asked while the target is: they share nothing with it, or are said to run side by side."""
+    how = profile.target.start
+    return how is not None and (
+        how.replicas > 1 or any("{scratch}" in text for text in (how.command, *how.env.values()))
+    )
 
 
 def inside(place: str, endpoint: Endpoint, here: str) -> str:
@@ -112,10 +120,11 @@ def remembered(probe: Probe) -> None:
             # Not all of it is used by a program, and every payment is told of.
             _note(probe, first.probe, first.probe.kept, FIRST)
             # Right before the end: a memory that is written down now and then may not know of them yet.
-            for shop, version in _sold(shops):
-                _pay(shop, version, RESTART)
-            for life in lives:
-                life.close()
+            with first.probe.purse.among_others():
+                for shop, version in _sold(shops):
+                    _pay(shop, version, RESTART)
+                for life in lives:
+                    life.close()
             again = _anew(probe, first, own, folder)
         except ProfileError as error:
             failure = Failure(kind="refused", detail=probe.purse.redactor.text(str(error)))
@@ -209,7 +218,8 @@ def _refused(exchange: Exchange) -> bool:
 
 def _late(exchange: Exchange) -> bool:
     """Whether the facilitator was asked when the payment held for too short a time, whatever the target made of it."""
-    return any(call.reason.endswith(_ENDED) for call in exchange.paid.calls) if exchange.paid else False
+    paid = exchange.paid
+    return paid is not None and any(call.reason == Reason.BEFORE.format(scheme=paid.scheme) for call in paid.calls)
 
 
 def _stop(turn: Future[Instance]) -> None:
@@ -279,8 +289,9 @@ def _at_replica(probe: Probe, shops: Mapping[str, Probe], second: Instance) -> N
             other.pay(label(version, REPLICA, CONTROL), Order(version=version))
             for group, made in _paid(shops[name], version, REPLICA):
                 _replay(other, version, group, made)
-    for group, faults in ((REPLICA, ("settle/slow",)), (unaided(REPLICA), _FORGETS)):
-        _race(shops, others, group, faults)
+    with second.probe.purse.among_others():
+        for group, faults in ((REPLICA, ("settle/slow",)), (unaided(REPLICA), _FORGETS)):
+            _race(shops, others, group, faults)
     for name, other in others.items():
         other.kept.pop("unpaid", None)
         _keep(probe, INSTANCES, shops[name])
@@ -326,10 +337,11 @@ def _race(shops: Mapping[str, Probe], others: Mapping[str, Probe], group: str, f
 def _after_restart(probe: Probe, shops: Mapping[str, Probe], again: Instance) -> None:
     reopened = _opened(again)
     # What a server takes a moment to remember it does not know yet.
-    for shop, version in _sold(shops):
-        assert shop.endpoint is not None  # noqa: S101 - made for an endpoint
-        for group, made in _paid(shop, version, RESTART):
-            reopened[shop.endpoint.name].repeat(label(version, group, AT_ONCE), made)
+    with again.probe.purse.at_once():
+        for shop, version in _sold(shops):
+            assert shop.endpoint is not None  # noqa: S101 - made for an endpoint
+            for group, made in _paid(shop, version, RESTART):
+                reopened[shop.endpoint.name].repeat(label(version, group, AT_ONCE), made)
     for name, shop in _ready(reopened).items():
         for version in versions(shops[name]):
             shop.pay(label(version, RESTART, CONTROL), Order(version=version))
@@ -347,8 +359,8 @@ def _until(end: float, ask: Callable[[], Exchange]) -> None:
 
 
 def _troubled(exchange: Exchange) -> bool:
-    unpayable = exchange.failure is not None and exchange.failure.kind == "unpayable"
-    return not unpayable and (exchange.response is None or exchange.response.status >= 500)
+    unasked = exchange.failure is not None and exchange.failure.kind in {"unpayable", "down"}
+    return not unasked and (exchange.response is None or exchange.response.status >= 500)
 
 
 APART = (started_anew, remembered)

@@ -145,22 +145,24 @@ def overridden(probe: Probe) -> None:
 def watched(probe: Probe) -> None:
     """Requests under the eye of the witness, twice each: others may use the target as well."""
     probe.gather(unpaid)
-    for turn in (1, 2):
-        probe.watch(f"watched unpaid #{turn}")
-    for version in versions(probe):
-
-        def here(name: str, version: int = version) -> str:
-            return label(version, "watched", name)
-
-        control = probe.pay(here(GOOD), Order(version=version), watched=True)
-        if control.failure:
-            continue
-        probe.rest(here("at rest"), control)
-        probe.pay(here("good again #1"), Order(version=version), watched=True)
+    # Nobody asks in between: a witness may lag, and instances of the target may be counted in the same place.
+    with probe.purse.alone():
         for turn in (1, 2):
-            for name, order in _WATCHED.items():
-                attempt = here(f"{name} #{turn}")
-                drop_unpayable(probe, attempt, probe.pay(attempt, replace(order, version=version), watched=True))
+            probe.watch(f"watched unpaid #{turn}")
+        for version in versions(probe):
+
+            def here(name: str, version: int = version) -> str:
+                return label(version, "watched", name)
+
+            control = probe.pay(here(GOOD), Order(version=version), watched=True)
+            if control.failure:
+                continue
+            probe.rest(here("at rest"), control)
+            probe.pay(here("good again #1"), Order(version=version), watched=True)
+            for turn in (1, 2):
+                for name, order in _WATCHED.items():
+                    attempt = here(f"{name} #{turn}")
+                    drop_unpayable(probe, attempt, probe.pay(attempt, replace(order, version=version), watched=True))
 
 
 _WATCHED = {

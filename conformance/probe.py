@@ -143,17 +143,18 @@ class Probe:
         is read before and after; ``raw`` and ``by`` as in ``ask``. Where the payment cannot be made, the exchange is a failure that
         says why.
         """
-        try:
-            made = self._made(order)
-        except Unpayable as why:
-            request = request_to(self.profile, self.endpoint, **changes)
-            exchange = Exchange(request=request, failure=Failure(kind="unpayable", detail=str(why)))
-            self.kept[label] = exchange
-            return exchange
-        self.made[label] = made
-        self.purse.instruct(made, order, self.wire.timeout)
-        carried = carry(made.value) if carry else Changes(headers={x402.PAYMENT[order.version]: made.value})
         with self.purse.alone() if watched else self.purse.among_others():
+            # Made once it is our turn: it may not hold for long.
+            try:
+                made = self._made(order)
+            except Unpayable as why:
+                request = request_to(self.profile, self.endpoint, **changes)
+                exchange = Exchange(request=request, failure=Failure(kind="unpayable", detail=str(why)))
+                self.kept[label] = exchange
+                return exchange
+            self.made[label] = made
+            self.purse.instruct(made, order, self.wire.timeout)
+            carried = carry(made.value) if carry else Changes(headers={x402.PAYMENT[order.version]: made.value})
             before = self.witnessed() if watched else None
             exchange = self.ask(label, raw=raw, by=by, **_both(changes, carried))
             after = self.witnessed() if watched else None
@@ -219,22 +220,22 @@ class Probe:
     def pay_together(self, orders: Mapping[str, Order]) -> None:
         """Sends one request for each of ``orders`` at the same time, and keeps each under its label."""
         made = {}
-        for label, order in orders.items():
-            try:
-                made[label] = self._made(order)
-            except Unpayable:
-                self.pay(label, order)
-                continue
-            self.made[label] = made[label]
-            self.purse.instruct(made[label], order, self.wire.timeout)
-        if not made:
-            return
-        requests = [
-            request_to(self.profile, self.endpoint, headers={x402.PAYMENT[payment.note.version]: payment.value})
-            for payment in made.values()
-        ]
         account = self.endpoint.name if self.endpoint else ""
         with self.purse.among_others():
+            for label, order in orders.items():
+                try:
+                    made[label] = self._made(order)
+                except Unpayable:
+                    self.pay(label, order)
+                    continue
+                self.made[label] = made[label]
+                self.purse.instruct(made[label], order, self.wire.timeout)
+            if not made:
+                return
+            requests = [
+                request_to(self.profile, self.endpoint, headers={x402.PAYMENT[payment.note.version]: payment.value})
+                for payment in made.values()
+            ]
             answered = self.wire.send_together(requests, account=account)
         for (label, payment), exchange in zip(made.items(), answered, strict=True):
             self.kept[label] = replace(exchange, paid=self.purse.followed(payment))
@@ -261,15 +262,15 @@ class Probe:
         What the facilitator was asked, and what the witness reads before and after, stands with the first: nobody can
         tell for which of them. Where the payment cannot be made, the exchange called ``label`` is a failure.
         """
-        try:
-            made = self._made(order)
-        except Unpayable:
-            self.pay(label, order)
-            return
-        self.purse.instruct(made, order, self.wire.timeout)
-        sent = copies(made)
         account = self.endpoint.name if self.endpoint else ""
         with self.purse.alone():
+            try:
+                made = self._made(order)
+            except Unpayable:
+                self.pay(label, order)
+                return
+            self.purse.instruct(made, order, self.wire.timeout)
+            sent = copies(made)
             before = self.witnessed()
             answered = self.wire.send_at_once([copy.request for copy in sent], account=account)
             after = self.witnessed()

@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +29,9 @@ __all__ = ["Made", "Means", "Order", "Purse", "Standing", "Unpayable"]
 _LATE = 2.0
 """Seconds by which a hang of the facilitator outlives our own patience, so that it ends before the next run."""
 
+_READINGS = 3
+"""How often the clock of the facilitator is read."""
+
 
 class Unpayable(Exception):
     """This payment is not made; the message says why."""
@@ -48,6 +51,8 @@ class Means:
     """``target.base_url`` as it stands in the profile, for another instance of the target."""
     scratch: str = ""
     """The folder in which what we started may keep something for the run; empty where we started nothing."""
+    running: str = ""
+    """The folder in which each process notes the instances that it started; empty where nothing is started."""
     real_money: bool = False
     """Whether networks with real money may be paid on."""
     books: str = ""
@@ -137,14 +142,17 @@ class Purse:
     _minted: int = 0
     told: dict[str, int] = field(default_factory=dict)
     """How many calls of the facilitator were told of each payer."""
-    _alone: bool = False
+    _holds: int | None = None
+    """How the lock is held: alone, among others, or not at all."""
 
     def __post_init__(self) -> None:
         self.books = Books(profile=self.profile, real_money=self.means.real_money, file=self.means.books)
         if self.control is None and self.means.control:
             self.control = Control(self.means.control)
         if self.control:
-            self._ahead = self.control.clock() - (time.monotonic() - self.began)
+            # An answer that is late makes it seem less.
+            clock = self.control.clock
+            self._ahead = max(clock() - (time.monotonic() - self.began) for _ in range(_READINGS))
 
     def close(self) -> None:
         """Closes its connections."""
@@ -268,28 +276,42 @@ class Purse:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """No other process of this run asks the target meanwhile."""
+        """Nobody else in this run asks the target or an instance of it meanwhile."""
         with self._held(fcntl.LOCK_EX):
             yield
 
     @contextmanager
     def among_others(self) -> Iterator[None]:
-        """Other processes of this run may ask the target meanwhile, but none is alone with it."""
+        """Others in this run may ask the target meanwhile, but none of them is alone with it.
+
+        Within either of the two this one changes nothing.
+        """
         with self._held(fcntl.LOCK_SH):
             yield
 
     @contextmanager
-    def _held(self, how: int) -> Iterator[None]:
-        if not self.means.lock or self._alone:
+    def at_once(self) -> Iterator[None]:
+        """As among others, but that nobody is waited for: for what another moment would show nothing."""
+        with self._held(fcntl.LOCK_SH, waits=False):
+            yield
+
+    @contextmanager
+    def _held(self, how: int, *, waits: bool = True) -> Iterator[None]:
+        if not self.means.lock or self._holds in {fcntl.LOCK_EX, how}:
             yield
             return
+        if self._holds is not None:
+            # We would wait for ourselves, for good.
+            msg = "who is among others cannot be alone before they have done"
+            raise RuntimeError(msg)
         with Path(self.means.lock).open("a") as held:
-            fcntl.flock(held, how)
-            self._alone = how == fcntl.LOCK_EX
+            with suppress(BlockingIOError):
+                fcntl.flock(held, how if waits else how | fcntl.LOCK_NB)
+            self._holds = how
             try:
                 yield
             finally:
-                self._alone = False
+                self._holds = None
 
     def logged(self, pattern: str) -> int | None:
         """How often ``pattern`` stands in the log of the target, whose lines ^ and $ mark; None where we keep none."""

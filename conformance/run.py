@@ -143,10 +143,11 @@ class Run:
     def begin(self, rows: Iterable[Row]) -> None:
         """Begins what ``rows`` need that leaves the target alone; it goes on while others are judged.
 
-        What such a check asks the target first, it asks now.
+        What such a check asks the target first, it asks now. Nothing is begun where an instance may be in the way of
+        the target.
         """
         apart = []
-        for row in rows:
+        for row in rows if memory.beside(self.profile) else ():
             gathers, probe = self._checks[row.requirement.id].gathers, self._probe(row)
             own = [gather for gather in gathers if gather in memory.APART]
             if own and not left_out(row, self.profile):

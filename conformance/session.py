@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -108,7 +109,7 @@ class Session:
         self._rows = rows.rows(loaded, self._edition)
         self._process: target.Process | None = None
         self._facilitator: facilitator.Running | None = None
-        self._folder = ""
+        self._folder = self._running = ""
         self._means = Means()
         self._run: run.Run | None = None
         self._down = ""
@@ -146,6 +147,7 @@ class Session:
                     pool.submit(signing.prepare)
                 if how := self._profile.target.start:
                     self._folder = tempfile.mkdtemp(prefix="conformance-scratch-")
+                    self._running = tempfile.mkdtemp(prefix="conformance-running-")
                     self._process = target.start(
                         self._profile, how, environ=os.environ, facilitator=where, scratch=self._folder
                     )
@@ -158,6 +160,7 @@ class Session:
             log=str(self._process.log) if self._process else "",
             base_url=base_url,
             scratch=self._folder,
+            running=self._running,
             real_money=bool(self._config.getoption("conformance_real_money")),
         )
         self._open(self._process.base_url if self._process else base_url, "main")
@@ -242,16 +245,20 @@ class Session:
     def pytest_unconfigure(self) -> Generator[None, object, object]:
         """Stops what was started, and says the last word."""
         try:
-            if self._run:
-                self._run.close()
-            if self._process:
-                self._process.stop()
-            if self._facilitator:
-                self._facilitator.stop()
-            for name in filter(None, [self._means.lock, self._means.books] if not self._worker else []):
-                Path(name).unlink(missing_ok=True)
-            if self._folder:
-                shutil.rmtree(self._folder, ignore_errors=True)
+            # Whoever is interrupted once more while one of them ends lets go of the others all the same.
+            with ExitStack() as last:
+                if self._folder:
+                    last.callback(shutil.rmtree, self._folder, ignore_errors=True)
+                for name in filter(None, [self._means.lock, self._means.books] if not self._worker else []):
+                    last.callback(Path(name).unlink, missing_ok=True)
+                if self._facilitator:
+                    last.callback(self._facilitator.stop)
+                if self._process:
+                    last.callback(self._process.stop)
+                if self._running:
+                    last.callback(target.end_orphans, self._running)
+                if self._run:
+                    last.callback(self._run.close)
             return (yield)
         finally:
             self._settle()

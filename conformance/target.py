@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from conformance.outcome import printable
 from conformance.profile import Profile, ProfileError, Start
 from conformance.redaction import Redactor
 
-__all__ = ["Process", "start"]
+__all__ = ["Process", "end_orphans", "start"]
 
 _READY_WITHIN = 30.0
 _STOPS_WITHIN = 5.0
@@ -40,6 +41,8 @@ class Process:
     log: Path
     _child: subprocess.Popen[bytes]
     _unheed: Callable[[], None]
+    _note: Path | None = None
+    """Says that it runs, to who sees to it that it ends if we cannot."""
 
     def ended(self) -> str:
         """That it ended by itself, as a sentence; empty while it runs."""
@@ -58,6 +61,8 @@ class Process:
             self._child.kill()
             self._child.wait()
             self.log.unlink(missing_ok=True)
+            if self._note:
+                self._note.unlink(missing_ok=True)
             self._unheed()
 
     def _send(self, how: int) -> bool:
@@ -87,14 +92,15 @@ def start(
     port: int = 0,
     unready: float | None = None,
     broken_off: threading.Event | None = None,
+    running: str = "",
 ) -> Process:
     """Starts the target of ``profile``, whose facilitator is at ``facilitator``, and waits until it is ready.
 
     ``scratch`` is a folder for what it remembers, ``port`` the one that it is given; 0 is any free one. A target that
     answers for ``unready`` seconds that it is not ready will do, where that is given. Nothing is waited for once
-    ``broken_off`` is set. Raises ProfileError for a command
-    that cannot be run, for an address at which somebody answers already, and, with the end of its log, when the target
-    does not become ready within 30 s.
+    ``broken_off`` is set. While it runs it is noted in the folder ``running``, for ``end_orphans``. Raises ProfileError
+    for a command that cannot be run, for an address at which somebody answers already, and, with the end of its log,
+    when the target does not become ready within 30 s.
     """
     number = str(port or _free_port())
     words = {"port": number, "python": sys.executable, "facilitator": facilitator, "scratch": scratch}
@@ -121,8 +127,11 @@ def start(
         raise ProfileError(msg) from error
     finally:
         os.close(handle)
-    process = Process(base_url=base_url, command=shlex.join(command), log=log, _child=child, _unheed=unheed)
+    note = Path(running) / f"{child.pid} {log.name}" if running else None
+    process = Process(base_url=base_url, command=shlex.join(command), log=log, _child=child, _unheed=unheed, _note=note)
     try:
+        if note:
+            note.touch()
         told = _told(profile, process, why) if (why := _not_ready(ready, child, unready, broken_off)) else ""
     except BaseException:
         process.stop()
@@ -131,6 +140,18 @@ def start(
         process.stop()
         raise ProfileError(told)
     return process
+
+
+def end_orphans(running: str) -> None:
+    """Ends what is noted in the folder ``running`` still, whose process was killed, and removes the folder."""
+    for note in Path(running).glob("*"):
+        number, _, log = note.name.partition(" ")
+        with suppress(ProcessLookupError, PermissionError):
+            # It began a session of its own; another one of this number is none of ours.
+            if os.getsid(int(number)) == int(number):
+                os.killpg(int(number), signal.SIGKILL)
+        (Path(tempfile.gettempdir()) / log).unlink(missing_ok=True)
+    shutil.rmtree(running, ignore_errors=True)
 
 
 def _parts(profile: Profile, how: Start) -> list[str]:

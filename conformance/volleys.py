@@ -60,22 +60,25 @@ def unpaid_beside(aid: Aid, name: str) -> str:
 def _volleys(probe: Probe, aid: Aid) -> None:
     limits = probe.profile.limits
     many = min(limits.volley, _COPIES)
-    for version, _ in settled(probe, aid):
-        for kind, shots in list(_KINDS.items())[: limits.rounds]:
+    had = settled(probe, aid)
+    # Nobody asks in between: a witness may lag.
+    with probe.purse.alone():
+        for version, _ in had:
+            for kind, shots in list(_KINDS.items())[: limits.rounds]:
 
-            def copies(
-                made: Made,
-                version: int = version,
-                kind: str = kind,
-                shots: Callable[[Probe, Aid, Made], list[_Shot]] = shots,
-            ) -> Sequence[Copy]:
-                found = shots(probe, aid, made)
-                return [
-                    _copy(probe, label(version, aid.group, f"{kind}, copy {turn + 1}"), found[turn % len(found)])
-                    for turn in range(many)
-                ]
+                def copies(
+                    made: Made,
+                    version: int = version,
+                    kind: str = kind,
+                    shots: Callable[[Probe, Aid, Made], list[_Shot]] = shots,
+                ) -> Sequence[Copy]:
+                    found = shots(probe, aid, made)
+                    return [
+                        _copy(probe, label(version, aid.group, f"{kind}, copy {turn + 1}"), found[turn % len(found)])
+                        for turn in range(many)
+                    ]
 
-            probe.pay_in_copies(label(version, aid.group, f"{kind}, copy 1"), aid.order(version), copies)
+                probe.pay_in_copies(label(version, aid.group, f"{kind}, copy 1"), aid.order(version), copies)
 
 
 def _copy(probe: Probe, here: str, shot: _Shot) -> Copy:

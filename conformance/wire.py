@@ -4,6 +4,7 @@ import datetime
 import email.utils
 import functools
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +59,8 @@ class Wire:
     sanity: Request | None = None
     """Asked again after failures in a row, to tell a server that died from one that hangs up."""
     began: float = field(default_factory=time.monotonic)
+    broken_off: threading.Event = field(default_factory=threading.Event)
+    """Once it is set nothing is asked any more, nor waited for."""
     _reader: Reader = field(init=False)
     _field: Callable[[str], str] = field(init=False)
     _asked: dict[str, int] = field(default_factory=dict)
@@ -153,7 +156,7 @@ class Wire:
         """Answers every later request with a failure, without asking the target."""
         self._down = reason
 
-    def beside(self, base_url: str) -> "Wire":
+    def beside(self, base_url: str, broken_off: threading.Event) -> "Wire":
         """A wire with the same bounds and clock to another instance of the target, and to nobody else."""
         return Wire(
             timeout=self.timeout,
@@ -161,6 +164,7 @@ class Wire:
             redactor=self.redactor,
             hosts=frozenset({urlsplit(base_url).netloc}),
             began=self.began,
+            broken_off=broken_off,
         )
 
     def close(self) -> None:
@@ -188,12 +192,12 @@ class Wire:
                 failure = Failure(kind="rate-limited", detail=detail)
                 return self._recorded(replace(exchange, failure=failure))
             self._waited += wait
-            time.sleep(wait)
+            self.broken_off.wait(wait)
             pause *= 2
 
     def _refusal(self, request: Request, account: str) -> Failure | None:
-        if self._down:
-            return Failure(kind="down", detail=self._down)
+        if self._down or self.broken_off.is_set():
+            return Failure(kind="down", detail=self._down or "the run was broken off")
         try:
             authority = urlsplit(request.url).netloc
         except ValueError as error:

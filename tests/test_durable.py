@@ -37,14 +37,16 @@ LEGAL = {
 """Habit of a server that breaks nothing -> what the catalogue says of it."""
 
 
-def _run(folder: Path, habit: str, *, base_url: str = "http://127.0.0.1:{port}", port: str = "{port}") -> Ran:
+def _run(
+    folder: Path, habit: str, *, base_url: str = "http://127.0.0.1:{port}", port: str = "{port}", more: str = ""
+) -> Ran:
     """A run of what is judged of a start."""
     start = (
         f'timeout = 5.0\n[target.start]\ncommand = "{{python}} {shlex.quote(str(LISTS))} {habit} {port}"\n'
         'ready = "/health"\nrestart = true\nenv = { FACILITATOR_URL = "{facilitator}" }\n'
     )
     only = [f"--conformance-only={requirement}" for requirement in (DOWN, CHANGES)]
-    return nested(folder, *only, text=profile(base_url, claims=CLAIMS, target=start, more=PAID))
+    return nested(folder, *only, text=profile(base_url, claims=CLAIMS, target=start, more=PAID + more))
 
 
 def _said(ran: Ran, outcome: str) -> dict[str, str]:
@@ -88,6 +90,15 @@ def test_whatever_the_catalogue_allows_is_a_legal_start() -> None:
     rows = [r for r in catalogue.load().judged() if r.id in {DOWN, CHANGES}]
     assert {f"{r.id}: {phrase}" for r in rows for phrase in r.allowed} == set().union(*LEGAL.values())
     assert {r.id for r in rows} == set().union(*FAULTS.values())
+
+
+def test_an_instance_that_is_asked_too_much_is_not_broken(tmp_path: Path) -> None:
+    """It is asked while the target is, and both may count requests in one place: nothing is said of what follows."""
+    ran = _run(tmp_path, "changed-429", more="[limits]\nmax_wait = 0.6\n")
+    told = _said(ran, "error")
+    assert set(told) == {CHANGES}, ran.out
+    assert "429 persists" in told[CHANGES]
+    assert {*_said(ran, "passed")} == {DOWN}
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sessions import Ran, nested, profile, runs, started, under_way
+from sessions import Ran, nested, profile, runs, session, started, under_way
 
 from conformance import catalogue
 from conformance.report.review import review
 
 KEEPS = Path(__file__).parent / "starts" / "keeps.py"
+COUNTS = KEEPS.with_name("counts.py")
 CLAIMS = '[claims]\nclasses = ["x402/durable"]\n'
 PAID = '[facilitator]\nmode = "scripted"\n'
 EXPIRY = ("replay-after-expiry", "replay-after-expiry-unaided")
@@ -166,13 +167,63 @@ def test_a_server_that_remembers_turns_red_nothing(habit: str, ran: Callable[[st
 
 def test_instances_are_asked_while_the_target_is(tmp_path: Path) -> None:
     """What asks instances of its own waits for no other check, whichever comes first."""
-    text = _text("file").replace('["x402/durable"]', '["x402/settlement", "x402/durable"]')
-    only = [*_only(("replay-after-restart",)), "--conformance-only=x402.settlement.answers-in-time"]
+    text = _text("file+slow").replace('["x402/durable"]', '["x402/settlement", "x402/durable"]')
+    only = [*_only(("down-at-start",)), "--conformance-only=x402.settlement.answers-in-time"]
     ran = nested(tmp_path, *only, text=text)
     asked = ran.report["exchanges"].items()
-    first = min(had["at"] for key, had in asked if key.startswith("*/instances, "))
+    first = min(had["at"] for key, had in asked if key.startswith("*/start "))
     last = max(had["at"] + had["took"] for key, had in asked if key.startswith("weather/"))
     assert first < last
+
+
+def test_an_instance_that_may_be_in_the_way_of_the_target_is_asked_when_nothing_else_is(
+    tmp_path: Path,
+) -> None:
+    """Where the profile neither gives it a place of its own nor says that two of them run side by side."""
+    text = _text("memory+slow").replace("{scratch}", str(tmp_path)).replace("replicas = 2", "replicas = 1")
+    text = text.replace('["x402/durable"]', '["x402/settlement", "x402/durable"]')
+    only = [*_only(("down-at-start",)), "--conformance-only=x402.settlement.answers-in-time"]
+    ran = nested(tmp_path, *only, text=text)
+    asked = ran.report["exchanges"].items()
+    first = min(had["at"] for key, had in asked if key.startswith("*/start "))
+    last = max(had["at"] + had["took"] for key, had in asked if key.startswith("weather/"))
+    assert first > last
+
+
+def _counted(folder: Path) -> str:
+    """The profile of a server that counts its runs in a folder of its own, whichever instance it is."""
+    place = folder / "everywhere"
+    place.mkdir()
+    command = f"{{python}} {shlex.quote(str(COUNTS))} {{port}} {{scratch}} {shlex.quote(str(place))}"
+    start = (
+        f'timeout = 10.0\n[target.start]\ncommand = "{command}"\nready = "/health"\nrestart = true\n'
+        'env = { FACILITATOR_URL = "{facilitator}" }\nreplicas = 2\n'
+    )
+    witness = '[endpoint.witness]\npath = "/count"\npointer = "/runs"\n'
+    claims = '[claims]\nclasses = ["x402/order", "x402/durable"]\n'
+    return profile("http://127.0.0.1:{port}", claims=claims, target=start, more=f"{witness}{PAID}")
+
+
+WATCHED = ("unpaid-runs-nothing", "rejected-runs-nothing", "runs-once")
+"""What a payment at an instance would turn red, if it moved a witness that is being read at the target."""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_instances_leave_a_witness_alone_that_is_being_read(workers: int, tmp_path: Path) -> None:
+    """Also where all instances count in one place; a target that is slow gives them the time to get in between."""
+    only = [*_only(REPLICA[:2]), *(f"--conformance-only=x402.order.{name}" for name in WATCHED)]
+    xdist = ["-p", "xdist", f"-n{workers}"] if workers else []
+    ran = session(tmp_path, *only, *xdist, text=_counted(tmp_path))
+    came = {result["requirement"]: result["outcome"] for result in ran.report["results"] if result["outcome"]}
+    wanted = (*(f"x402.durable.{name}" for name in REPLICA[:2]), *(f"x402.order.{name}" for name in WATCHED))
+    assert came == dict.fromkeys(wanted, "passed"), ran.out
+    # Nor in between, as a witness may lag: what it reads before a request is what it read after the one before.
+    had = sorted(ran.report["exchanges"].items(), key=lambda item: item[1]["at"])
+    read = [one["paid"]["witness"] for here, one in had if "watched" in here and one.get("paid", {}).get("witness")]
+    assert len(read) > 8
+    assert [before for before, _ in read[1:]] == [after for _, after in read[:-1]]
+    # Not because nobody was there: instances were ready while the target was watched.
+    assert (tmp_path / "everywhere" / "ready").exists()
 
 
 def test_no_instance_outlives_who_interrupts_twice_while_it_starts(tmp_path: Path) -> None:
@@ -197,6 +248,68 @@ def test_no_instance_outlives_who_interrupts_twice_while_it_starts(tmp_path: Pat
     assert run.returncode in {2, -signal.SIGINT}, out
     assert len(pids) == 3
     assert not [pid for pid in pids if runs(int(pid))]
+
+
+def test_who_breaks_a_run_off_does_not_wait_for_slow_instances(tmp_path: Path) -> None:
+    """Nothing more is asked of them, and all are ended."""
+    begun = tmp_path / "begun"
+    (tmp_path / "small.toml").write_text(_text("file+slow", before=f"echo $$ >> {begun}"), "utf-8")
+    args = (f"--conformance-profile={tmp_path / 'small.toml'}", *_only(REPLICA))
+    run = started(tmp_path, *args)
+    _until_begun(begun, 3)
+    # They are ready, and asked.
+    time.sleep(3)
+    interrupted = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=60)
+    took = time.monotonic() - interrupted
+    assert run.returncode == 2, out
+    assert took < 6, out
+    assert not [pid for pid in begun.read_text("utf-8").split() if runs(int(pid))]
+
+
+def test_nothing_outlives_who_interrupts_again_while_it_ends(tmp_path: Path) -> None:
+    """Neither the target, nor an instance, nor what they started, which takes a second to end."""
+    begun = tmp_path / "begun"
+    lingers = tmp_path / "lingers.sh"
+    lingers.write_text(f"trap '' TERM\nsleep 60 &\necho $! $$ >> {begun}\ntrap - TERM\n", "utf-8")
+    (tmp_path / "small.toml").write_text(_text("file", before=f". {lingers}"), "utf-8")
+    run = started(tmp_path, f"--conformance-profile={tmp_path / 'small.toml'}", *_only(REPLICA))
+    _until_begun(begun, 6)
+    for _ in range(3):
+        run.send_signal(signal.SIGINT)
+        time.sleep(0.4)
+    out, _ = run.communicate(timeout=30)
+    assert run.returncode in {2, -signal.SIGINT, 1}, out
+    pids = begun.read_text("utf-8").split()
+    assert "\nconformant" not in out
+    assert len(pids) >= 6
+    assert not [pid for pid in pids if runs(int(pid))], out
+
+
+def test_no_instance_outlives_a_worker_that_dies(tmp_path: Path) -> None:
+    """Whoever started the run ends what a worker of pytest-xdist began, and there is no verdict without its rows."""
+    pytest.importorskip("xdist")
+    begun = tmp_path / "begun"
+    (tmp_path / "crash.py").write_text(
+        "import os\n\ndef pytest_runtest_call(item):\n    if 'test_replay_on_replica' in item.nodeid:\n        os._exit(9)\n",
+        "utf-8",
+    )
+    args = ("-p", "xdist", "-p", "crash", "-n1", *_only(("replay-after-restart", "replay-on-replica")))
+    text = _text("file", before=f"echo $$ >> {begun}")
+    ran = session(tmp_path, *args, text=text, env={"PYTHONPATH": str(tmp_path)})
+    assert (ran.code, ran.verdict) == (1, "incomplete"), ran.out
+    assert ran.outcomes["x402.durable.replay-on-replica "] is None
+    # The target, two instances, and the first once more, which runs until the end.
+    pids = begun.read_text("utf-8").split()
+    assert len(pids) >= 4
+    assert not [pid for pid in pids if runs(int(pid))]
+
+
+def _until_begun(begun: Path, many: int) -> None:
+    until = time.monotonic() + 30
+    while (not begun.exists() or len(begun.read_text("utf-8").split()) < many) and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def test_every_requirement_has_a_server_that_breaks_it_and_every_allowance_one_that_uses_it() -> None:

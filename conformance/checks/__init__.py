@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis.strategies import SearchStrategy
 
-from conformance import memory
+from conformance import catalogue, memory
 from conformance.evidence import Evidence
 from conformance.probe import Gather, Probe
 
@@ -82,5 +82,5 @@ def load() -> Mapping[Path, tuple[Check, ...]]:
 
 def _turn(own: Sequence[Check]) -> tuple[bool, bool]:
     """What a target may take amiss comes last: it may shut us out afterwards. So does what is under way meanwhile."""
-    apart = memory.CLASS.replace("/", ".")
-    return any(check.drawn for check in own), any(check.requirement.startswith(apart) for check in own)
+    known = catalogue.load().requirements
+    return any(check.drawn for check in own), any(known[check.requirement].cls == memory.CLASS for check in own)

@@ -28,6 +28,8 @@ _LONG = 30
 """Seconds for which a payment has to hold that ``long`` takes."""
 _SOON, _BUSY = 9, 3.0
 """Seconds: a payment that holds for less than the first, ``busy`` keeps waiting for the second; then it is over."""
+_SLOW = 0.5
+"""Seconds that ``slow`` takes for each answer."""
 _DEAD = (str(Reason.USED), Reason.BEFORE.format(scheme="exact"))
 _BELIEVES = "/believes/"
 
@@ -162,6 +164,8 @@ def served(habits: set[str], port: int, folder: Path, facilitator: str) -> Calla
         if scope["path"] != "/health" and "starting" in habits and time.monotonic() - began < _STARTING:
             await told(send, 503)
             return
+        if scope["path"] != "/health" and "slow" in habits:
+            await asyncio.sleep(_SLOW)
         if "busy" in habits and 0 < left < _SOON:
             await asyncio.sleep(_BUSY)
         if owed and signed and signed["nonce"].lower() in owed.before:

@@ -55,6 +55,8 @@ def served(habit: str, here: str, facilitator: str) -> Callable[..., Awaitable[N
                 os._exit(1)
             case ("changed", "changed-500"):
                 await refuse(send, 500)
+            case ("changed", "changed-429"):
+                await refuse(send, 429)
             case ("changed", "changed-503") | ("down", "unready-503"):
                 await refuse(send, 503)
             case ("down", "500-or-502"):
