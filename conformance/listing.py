@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from conformance.openapi import Charge, Told, charge, operations, prices
+from conformance.openapi import Charge, Told, charge, operations, place_endpoint, prices
 from conformance.profile import Endpoint, OpenApi, Profile
 from conformance.protocols import x402
 
@@ -127,20 +127,21 @@ def documented(document: Any, profile: Profile) -> tuple[Listed, ...] | None:
     if not isinstance(document, dict) or not isinstance(document.get("paths"), dict) or "openapi" not in document:
         return None
     described = replace(profile, openapi=OpenApi(document=document))
+    sold = replace(described, endpoints=tuple(e for e in profile.endpoints if e.protocol == "x402"))
     found = []
     for operation in operations(described):
         if operation.price is None or operation.elsewhere:
             continue
-        own = [e for e in profile.endpoints if e.protocol == "x402" and operation.fits(e.method, e.path)]
         if charge(described, operation) is not Charge.PAID:
             continue
+        own = place_endpoint(sold, operation)
         url = "" if "{" in operation.path else profile.target.base_url.rstrip("/") + operation.path
         found.append(
             Listed(
                 at=f"{operation.name}, x-payment-info",
                 method=operation.method,
                 url=url,
-                endpoint=own[0] if own else None,
+                endpoint=own,
                 prices=prices(operation.price),
             )
         )

@@ -426,8 +426,64 @@ def _prefixed(paper: Paper) -> None:
     paper["paths"] = {path.removeprefix("/v1"): item for path, item in paper["paths"].items()}
 
 
+def _concrete(paper: Paper) -> None:
+    """Beside the free one of any id stands a path of its own, which costs."""
+    mine = {"operationId": "getMine", "x-payment-info": {"protocols": ["x402"]}}
+    mine["responses"] = {"200": _json(_CITY), "402": _json(_UNPAID)}
+    paper["paths"] = {"/v1/cities/mine": {"get": mine}, **paper["paths"]}
+
+
+def _generic(paper: Paper) -> None:
+    """Schemas by names that a reference writes with escapes."""
+    paper["components"] = {"schemas": {"Page<City>": _CITY, "City Name": {"type": "string"}}}
+    body = operation(paper, PAID)["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    body["city"] = {"$ref": "#/components/schemas/City%20Name"}
+    schema(FREE, {"$ref": "#/components/schemas/Page%3CCity%3E"})(paper)
+    links = {"self": {"operationRef": "#/paths/~1v1~1cities~1%7Bid%7D/get"}}
+    operation(paper, FREE)["responses"]["200"].update(links=links)
+
+
+def _either(paper: Paper) -> None:
+    """One of two that are alike, told apart by a member."""
+    cat, dog = ({"type": "object", "properties": {"kind": {"type": "string"}}} for _ in range(2))
+    paper["components"] = {"schemas": {"Cat": cat, "Dog": dog}}
+    both = [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}]
+    schema(FREE, {"oneOf": both, "discriminator": {"propertyName": "kind"}})(paper)
+
+
+def _mended(paper: Paper) -> None:
+    """3.1 in the words of 3.0."""
+    size = {"type": "integer", "minimum": 2, "exclusiveMinimum": True}
+    reference = {"$ref": "#/components/schemas/Name", "nullable": True}
+    paper["components"] = {"schemas": {"Name": {"type": "string"}}}
+    schema(FREE, {"type": "object", "properties": {"name": reference, "size": size}})(paper)
+
+
 LEGAL = (
     legal("it is correct"),
+    legal(
+        "a path of its own costs, and any other id is free",
+        edit=_concrete,
+        keys={"free": ["getCity"]},
+        profile={"endpoint": [{"name": "mine", "path": "/v1/cities/mine", "protocol": "x402"}]},
+    ),
+    legal("names with escapes in references", edit=_generic),
+    legal(
+        "two that are alike are told apart by a member",
+        edit=_either,
+        change=of(FREE, says(kind="Dog")),
+    ),
+    legal("words of 3.0 in a document of 3.1", edit=_mended, change=of(FREE, says(name=None))),
+    legal(
+        "an operation is served by somebody else",
+        edit=lambda paper: operation(paper, FREE).update(servers=[{"url": "https://files.example.com/v1"}]),
+    ),
+    legal(
+        "the server of whoever develops it comes second",
+        edit=lambda paper: paper.update(
+            servers=[{"url": "https://api.example.com/v3"}, {"url": "http://localhost:8000/"}]
+        ),
+    ),
     legal(
         "too many ids are asked for", change=of(FREE, becomes(429), lambda asked: asked.path.endswith("1")), limits=0.0
     ),
@@ -743,7 +799,10 @@ OPEN = (
         "it is served elsewhere",
         "which is not the target",
         edit=lambda paper: operation(paper, FREE).update(servers=[{"url": "https://eu.example.com/v1"}]),
+        keys={"free": ["getCity"]},
     ),
+    left("it has no paths at all", "describes nothing", text=b'{"openapi": "3.1.0", "webhooks": {}}'),
+    left("its paths are empty", "describes nothing", text=b'{"openapi": "3.0.3", "paths": {}}'),
     left("it is Swagger", "what is read here is OpenAPI 3", text=b'{"swagger": "2.0", "paths": {}}'),
     left("it is huge", "limits.max_body", text=b'{"openapi": "3.1.0", "x": "' + b"x" * 5_000_001 + b'"}'),
     left("it stands for millions", "more than 500000 values", text=_BOMB),
