@@ -760,6 +760,11 @@ def _twice_each(paper: Paper) -> None:
 OPEN = (
     left("it would take for ever to draw", "it takes more than 5 s", edit=_twice_each),
     left("nothing comes to a refusal", "none comes to a refusal", change=of(PAID, becomes(404))),
+    left(
+        "its path is that of another server",
+        "below https://api.example.com/v3 (servers)",
+        edit=lambda paper: paper.update(servers=[{"url": "https://api.example.com/v3"}]),
+    ),
     left("who asks is not known", "openapi.identity", change=of(PAID, becomes(401))),
     left("a success is empty", "it has no content", change=of(PAID, becomes(200, b"", media=""), member("pages"))),
     left(

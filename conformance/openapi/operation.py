@@ -55,6 +55,8 @@ class Operation:
     document: Mapping[str, Any]
     elsewhere: str = ""
     """The server that it has instead of the target; empty where it is the target's."""
+    assumed: str = ""
+    """The server of another host whose path is taken for that of the target, which the document does not name."""
 
     @property
     def responses(self) -> Mapping[str, Mapping[str, Any]]:
@@ -122,7 +124,7 @@ def _operation(profile: Profile, document: Mapping[str, Any], method: str, templ
     definition = item.get(method) if template.startswith("/") and isinstance(item, dict) else None
     if not isinstance(definition, dict):
         return None
-    below, elsewhere = _server(profile, document, item, definition)
+    below, elsewhere, assumed = _server(profile, document, item, definition)
     id = definition.get("operationId")
     return Operation(
         name=printable(f"{method.upper()} {template}"),
@@ -133,13 +135,16 @@ def _operation(profile: Profile, document: Mapping[str, Any], method: str, templ
         definition=definition,
         document=document,
         elsewhere=elsewhere,
+        assumed=assumed,
     )
 
 
 def _server(
     profile: Profile, document: Mapping[str, Any], item: Mapping[str, Any], definition: Mapping[str, Any]
-) -> tuple[str, str]:
-    """The path of an operation's server below ``target.base_url``, and its host where that is another one."""
+) -> tuple[str, str, str]:
+    """The path of an operation's server below ``target.base_url``, its host where that is another one, and the server
+    that is taken for the target.
+    """
     target = urlsplit(profile.target.base_url)
     general, own = _urls(document), _urls(definition) or _urls(item)
     urls = own or general
@@ -150,11 +155,12 @@ def _server(
     # first.
     hosts = {_host(url) for url in general}
     if own and not here and not hosts & {_host(url) for url in own}:
-        return "", _host(own[0]) or own[0]
+        return "", _host(own[0]) or own[0], ""
     path = _path((here or urls or ["/"])[0])
     base = target.path.rstrip("/")
     # The base_url of a profile often has the path already.
-    return ("" if base.endswith(path) else path), ""
+    below = "" if base.endswith(path) else path
+    return below, "", "" if here or not below else urls[0]
 
 
 def _urls(holder: Mapping[str, Any]) -> list[str]:
