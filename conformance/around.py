@@ -198,7 +198,8 @@ def _as_usual(probe: Probe, batch: str, plain: Spelling) -> None:
     if not _ails(had, first):
         return
     for number in range(2, SOUND + 1):
-        time.sleep(_PAUSE)
+        # Who lets wait whoever asks too often does so no more after a while.
+        time.sleep(_PAUSE * 2 ** (number - 2))
         probe.send(f"{after(batch)} #{number}", plain.request(), raw=True)
 
 
