@@ -41,9 +41,11 @@ __all__ = [
     "after",
     "asked_of",
     "at_first",
+    "awaits_content",
     "buys_nothing",
     "free_path",
     "heads",
+    "is_down",
     "kept_open",
     "refuses",
     "slow",
@@ -183,7 +185,7 @@ def _ask_all(probe: Probe, ways: list[str], plain: Spelling) -> None:
         for _ in range(2):
             had = probe.send(key, along(key, plain).request(), raw=True)
             # On a busy machine one is late now and then.
-            late = had.failure is not None and had.failure.kind == "timeout"
+            late = had.failure is not None and had.failure.kind == "timeout" and not awaits_content(had)
             if not late:
                 break
         hanging = hanging + 1 if late else 0
@@ -200,7 +202,21 @@ def _as_usual(probe: Probe, batch: str, plain: Spelling) -> None:
     for number in range(2, SOUND + 1):
         # Who lets wait whoever asks too often does so no more after a while.
         time.sleep(_PAUSE * 2 ** (number - 2))
-        probe.send(f"{after(batch)} #{number}", plain.request(), raw=True)
+        had = probe.send(f"{after(batch)} #{number}", plain.request(), raw=True)
+        if is_down(had):
+            return
+
+
+def awaits_content(had: Exchange) -> bool:
+    """Whether who did not answer in time was told that content will come, which did not (RFC 9110 section 10.1.1)."""
+    late = had.failure is not None and had.failure.kind == "timeout"
+    told = any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in had.request.headers)
+    return late and told and not had.request.body
+
+
+def is_down(had: Exchange) -> bool:
+    """Whether a request was not sent, because the target had stopped answering."""
+    return had.failure is not None and had.failure.kind == "down"
 
 
 def _ails(had: Exchange, first: list[Exchange]) -> bool:

@@ -143,17 +143,11 @@ _H2C = (
 )
 
 
-def _expecting(plain: Spelling) -> Spelling:
-    # Who is told to expect content may wait for it (RFC 9110 section 10.1.1).
-    made = plain if plain.body else replace(plain.with_fields(("Content-Type", "application/json")), body=b"{}")
-    return made.with_fields(("Expect", "100-continue"))
-
-
 SPECIAL: Mapping[str, Respelt] = {
     "Range": fielded(("Range", "bytes=0-")),
     "Range, several": fielded(("Range", "bytes=0-,0-")),
     "If-Modified-Since": fielded(("If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")),
-    "Expect": _expecting,
+    "Expect": fielded(("Expect", "100-continue")),
     "Expect, of something else": fielded(("Expect", "conformance")),
     "Upgrade to a WebSocket": fielded(*_WEBSOCKET),
     "Upgrade to HTTP/2": fielded(*_H2C),

@@ -14,6 +14,7 @@ from conformance.around import (
     WATCHED,
     after,
     asked_of,
+    awaits_content,
     buys_nothing,
     refuses,
     usual,
@@ -26,12 +27,14 @@ from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Marker, MarkerKind
 from conformance.ways import JOIN, PARTS, WAYS, Group, Part
 
-__all__ = ["as_before", "moved", "opens_nothing", "proven", "refused", "shown", "stands_open"]
+__all__ = ["SHUT_OUT", "as_before", "moved", "opens_nothing", "proven", "refused", "shown", "stands_open"]
 
 _SURVIVES = "requests.survives"
 _HANGS_UP = {"closed", "refused", "tls"}
 """Failures that are an answer to a request which somebody does not like."""
 _PAID_PARTS = {Part.QUERY, Part.BODY}
+SHUT_OUT = "if something before the target turns away whoever asks oddly, let this address pass"
+"""What may be the matter with a target that does not answer any more."""
 
 
 def refused(evidence: Evidence) -> Response:
@@ -137,7 +140,7 @@ def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
     open_: list[Unanswered | Untestable] = []
     for label in labels:
         exchange = evidence.exchange(label)
-        if exchange.failure and exchange.failure.kind not in _HANGS_UP:
+        if exchange.failure and exchange.failure.kind not in _HANGS_UP and not awaits_content(exchange):
             unpayable = exchange.failure.kind == "unpayable"
             open_.append(
                 Untestable(exchange.failure.detail)
@@ -161,12 +164,19 @@ def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
 
 def _opened(evidence: Evidence, label: str, received: str) -> Violation:
     name = label.removeprefix(VARIANT).removesuffix(WATCHED)
+    reason = f"the usual request is refused before and after: {evidence.response('unpaid').shown()}"
+    had, sold = evidence.exchange(label).response, _sold(evidence)
+    if not label.endswith(WATCHED) and had and sold and not holds(had, sold):
+        reason += (
+            ". It is not word for word what is sold: if what is shown there is free, choose a marker that stands in nothing "
+            "free (endpoint.marker)"
+        )
     return Violation(
         expected="a refusal, or anything else without what is sold",
         received=received,
         at=f"{name}, {evidence.exchange(label).request.line}",
         exchange=label,
-        reason=f"the usual request is refused before and after: {evidence.response('unpaid').shown()}",
+        reason=reason,
     )
 
 
@@ -245,7 +255,8 @@ def as_before(evidence: Evidence, label: str) -> None:
     plain, exchange = evidence.response("unpaid"), evidence.exchange(label)
     now = exchange.response
     if exchange.failure or now is None:
-        reason = f"the usual request was not answered afterwards: {exchange.failure.detail if exchange.failure else ''}"
+        told = exchange.failure.detail if exchange.failure else "no answer"
+        reason = f"the usual request was not answered afterwards: {told.rstrip('.')}. {SHUT_OUT.capitalize()}"
         raise Untestable(reason, cause=_SURVIVES)
     if shown(evidence, label):
         reason = f"the usual request is answered {now.shown()} afterwards, with what is sold: it is open to everybody by then"
