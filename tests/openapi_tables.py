@@ -262,6 +262,13 @@ FAULTS = (
         "JSON is broken", f"openapi.content-fits {FREE}", why="expected JSON", change=of(FREE, becomes(200, b"{name:"))
     ),
     red(
+        "a number is no multiple",
+        f"openapi.content-fits {FREE}",
+        why="not a multiple of 0.01",
+        edit=schema(FREE, {"properties": {"size": {"type": "number", "multipleOf": 0.01}}}),
+        change=of(FREE, says(size=19.995)),
+    ),
+    red(
         "a member of a reference is wrong",
         f"openapi.content-fits {FREE}",
         edit=lambda paper: (
@@ -459,8 +466,24 @@ def _mended(paper: Paper) -> None:
     schema(FREE, {"type": "object", "properties": {"name": reference, "size": size}})(paper)
 
 
+def _nested(paper: Paper) -> None:
+    """A list whose members refer to others."""
+    names = {"type": "object", "properties": {name: {"$ref": "#/components/schemas/Name"} for name in "abc"}}
+    paper["components"] = {"schemas": {"Name": {"type": "string"}, "Names": names}}
+    schema(FREE, {"type": "array", "items": {"$ref": "#/components/schemas/Names"}})(paper)
+
+
+_CENTS = schema(FREE, {"properties": {"size": {"type": "number", "multipleOf": 0.01}}})
+
 LEGAL = (
     legal("it is correct"),
+    legal("it counts in cents", edit=_CENTS, change=of(FREE, says(size=19.99))),
+    legal(
+        "a member is called pattern",
+        edit=schema(FREE, {"additionalProperties": False, "properties": {"pattern": {"type": "string"}}}),
+        change=of(FREE, becomes(200, {"pattern": "*"})),
+    ),
+    legal("a long list", edit=_nested, change=of(FREE, becomes(200, [dict.fromkeys("abc", "x")] * 900))),
     legal(
         "a path of its own costs, and any other id is free",
         edit=_concrete,
