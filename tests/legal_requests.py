@@ -256,10 +256,15 @@ LEGAL: tuple[Round, ...] = (
         lambda: Ways(sleeps=_now_and_then()),
         allows=_allowed("one that is slow now and then", "survives"),
     ),
-    around("it lets wait who asks too often", lambda: Ways(sleeps=_too_often())),
+    around(
+        "it lets wait who asks too often",
+        lambda: Ways(sleeps=_too_often()),
+        allows=_allowed("a wait for who asks too often", "survives"),
+    ),
     around(
         "it waits for the content that it is to expect",
         Ways(sleeps=lambda asked: 30.0 if asked.has("expect") == "100-continue" and not asked.body else 0.0),
+        allows=_allowed("a wait for content that is announced and does not come", "special-fields"),
     ),
     around(
         "it is short with who asks oddly, and not with others",

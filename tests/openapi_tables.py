@@ -486,6 +486,7 @@ LEGAL = (
     legal("a long list", edit=_nested, change=of(FREE, becomes(200, [dict.fromkeys("abc", "x")] * 900))),
     legal(
         "a path of its own costs, and any other id is free",
+        "openapi.free-is-not-402: a free operation with a parameter beside a path of its own that costs",
         edit=_concrete,
         keys={"free": ["getCity"]},
         profile={"endpoint": [{"name": "mine", "path": "/v1/cities/mine", "protocol": "x402"}]},
@@ -493,12 +494,19 @@ LEGAL = (
     legal("names with escapes in references", edit=_generic),
     legal(
         "two that are alike are told apart by a member",
+        "openapi.content-fits: one of several that are told apart by a discriminator",
         edit=_either,
         change=of(FREE, says(kind="Dog")),
     ),
-    legal("words of 3.0 in a document of 3.1", edit=_mended, change=of(FREE, says(name=None))),
+    legal(
+        "words of 3.0 in a document of 3.1",
+        "openapi.content-fits: nullable in 3.1, as many write it",
+        edit=_mended,
+        change=of(FREE, says(name=None)),
+    ),
     legal(
         "an operation is served by somebody else",
+        "openapi.document: an operation that another host has",
         edit=lambda paper: operation(paper, FREE).update(servers=[{"url": "https://files.example.com/v1"}]),
     ),
     legal(

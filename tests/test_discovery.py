@@ -430,14 +430,17 @@ LEGAL = (
     legal(
         "nobody is shown a path that begins with a dot",
         lambda asked, answer: answer.become(403, "{}") if asked.path.startswith("/.") else None,
+        "discovery.list: 403 for whatever begins with a dot",
     ),
     legal(
         "how is paid is told of the whole",
         lists(lambda document: document.update(accepts=[{"scheme": "exact", "network": "base-sepolia"}])),
+        "discovery.list: how is paid, without an address",
     ),
     legal(
         "the list of the world takes other money than a server for tests",
         only({"resource": "https://api.example.com/weather", "accepts": [_MAIN]}, "/weather"),
+        "discovery.listed-terms: other networks at another host than the listed one",
     ),
     legal(
         "an amount is told in a currency",

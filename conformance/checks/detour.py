@@ -33,6 +33,11 @@ _SURVIVES = "requests.survives"
 _HANGS_UP = {"closed", "refused", "tls"}
 """Failures that are an answer to a request which somebody does not like."""
 _PAID_PARTS = {Part.QUERY, Part.BODY}
+_UNAVAILABLE = 503
+"""What many who count requests answer to one too many: another requirement asks a few times more."""
+_FOR_EVERYBODY = (
+    "the marker stands on a page for everybody. Choose one that stands in nothing that is free (endpoint.marker)"
+)
 SHUT_OUT = "if something before the target turns away whoever asks oddly, let this address pass"
 """What may be the matter with a target that does not answer any more."""
 
@@ -195,9 +200,9 @@ def _doubt(evidence: Evidence, label: str) -> str:
     nowhere = evidence.exchange(NOWHERE).response
     another_good = nowhere is not None and refuses(evidence.profile, evidence.endpoint, nowhere)
     if shown(evidence, f"{label}{ELSEWHERE}") and not another_good:
-        return f"{told}, and so is a path that is nowhere: the marker stands on a page for everybody"
+        return f"{told}, and so is a path that is nowhere: {_FOR_EVERYBODY}"
     if f"{label}{FREE}" in evidence.exchanges and shown(evidence, f"{label}{FREE}"):
-        return f"{told}, and so is a path that is free: the marker stands on a page for everybody"
+        return f"{told}, and so is a path that is free: {_FOR_EVERYBODY}"
     sold = _sold(evidence)
     if evidence.response(label).status >= 400 and not (sold and holds(evidence.response(label), sold)):
         return f"{told}: the marker stands in an error, and it is not known whether that gives anything away"
@@ -266,4 +271,4 @@ def as_before(evidence: Evidence, label: str) -> None:
             f"the usual request is answered {now.shown()} afterwards, and not {plain.shown()}: what stands before the "
             "target may have shut us out, and what we were answered by then says nothing. Let this address pass"
         )
-        raise Untestable(reason, cause=_SURVIVES if now.status >= 500 else "")
+        raise Untestable(reason, cause=_SURVIVES if now.status >= 500 and now.status != _UNAVAILABLE else "")
