@@ -11,10 +11,24 @@ from conformance.probe import Probe
 from conformance.profile import Environment, Profile
 from conformance.protocols import x402
 
-__all__ = ["DOCUMENT", "LISTS", "declared", "declared_methods", "described", "label", "listings", "resources"]
+__all__ = [
+    "DOCUMENT",
+    "LISTS",
+    "NOWHERE",
+    "declared",
+    "declared_methods",
+    "described",
+    "label",
+    "listings",
+    "resources",
+]
 
 LISTS = ("/.well-known/x402", "/.well-known/x402.json")
 DOCUMENT = "/openapi.json"
+NOWHERE = "list that is nowhere"
+"""What is asked beside a list that is closed: some let nobody see any path that begins with a dot."""
+_NOWHERE = "/.well-known/conformance-no-such-list"
+_CLOSED = {401, 402, 403}
 _READS = {"GET", "HEAD"}
 
 
@@ -31,7 +45,9 @@ def listings(probe: Probe) -> None:
             f"list {path}", url=f"{parts.scheme}://{parts.netloc}{path}", headers=probe.profile.target.headers
         ).response
         if found and found.status != 404:
-            return
+            break
+    if found and found.status in _CLOSED:
+        probe.ask(NOWHERE, url=f"{parts.scheme}://{parts.netloc}{_NOWHERE}", headers=probe.profile.target.headers)
 
 
 def described(probe: Probe) -> None:

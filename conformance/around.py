@@ -45,6 +45,7 @@ __all__ = [
     "Ways",
     "at_first",
     "heads",
+    "is_down",
     "kept_open",
     "slow",
     "variant",
@@ -138,8 +139,16 @@ def _as_usual(probe: Probe, batch: str, plain: Spelling) -> None:
     if not _ails(had, first):
         return
     for number in range(2, SOUND + 1):
-        time.sleep(_PAUSE)
-        probe.send(f"{after(batch)} #{number}", plain.request(), raw=True)
+        # Who lets wait whoever asks too often does so no more after a while.
+        time.sleep(_PAUSE * 2 ** (number - 2))
+        had = probe.send(f"{after(batch)} #{number}", plain.request(), raw=True)
+        if is_down(had):
+            return
+
+
+def is_down(had: Exchange) -> bool:
+    """Whether a request was not sent, because the target had stopped answering."""
+    return had.failure is not None and had.failure.kind == "down"
 
 
 def _ails(had: Exchange, first: list[Exchange]) -> bool:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
+from urllib.parse import unquote
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
@@ -236,7 +237,7 @@ class _Excerpt:
         if reference != "#" and not reference.startswith("#/"):
             msg = f"it refers to {reference[:100]}, which is not fetched: put all of it in one document"
             raise ValueError(msg)
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in reference.split("/")[1:]]
+        parts = [part.replace("~1", "/").replace("~0", "~") for part in unquote(reference).split("/")[1:]]
         holder: Any = self._whole
         target: Any = self._parts
         depth = 2 if parts[:1] == ["paths"] else 3

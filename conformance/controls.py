@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from conformance import facts
 from conformance.asking import request_to
-from conformance.exchange import Request, Response
+from conformance.exchange import Exchange, Request, Response
 from conformance.marks import holds, marked
 from conformance.paid import NOTHING
 from conformance.probe import Probe
@@ -26,6 +26,7 @@ __all__ = [
     "after",
     "ask_all",
     "asked_of",
+    "awaits_content",
     "buys_nothing",
     "free_path",
     "look_at",
@@ -123,12 +124,19 @@ def ask_all(probe: Probe, ways: Iterable[str], plain: Spelling, write: Write, *,
         for _ in range(2):
             had = probe.send(f"{start}{key}", write(key, plain), raw=True)
             # On a busy machine one is late now and then.
-            late = had.failure is not None and had.failure.kind == "timeout"
+            late = had.failure is not None and had.failure.kind == "timeout" and not awaits_content(had)
             if not late:
                 break
         hanging = hanging + 1 if late else 0
         if hanging == _HANGS:
             return
+
+
+def awaits_content(had: Exchange) -> bool:
+    """Whether who did not answer in time was told that content will come, which did not (RFC 9110 section 10.1.1)."""
+    late = had.failure is not None and had.failure.kind == "timeout"
+    told = any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in had.request.headers)
+    return late and told and not had.request.body
 
 
 def noted(probe: Probe, label: str, before: int | None) -> int:

@@ -141,11 +141,14 @@ _H2C = (
     ("HTTP2-Settings", "AAMAAABkAAQAAP__"),
     ("Accept-Encoding", "identity"),
 )
+
+
 SPECIAL: Mapping[str, Respelt] = {
     "Range": fielded(("Range", "bytes=0-")),
     "Range, several": fielded(("Range", "bytes=0-,0-")),
     "If-Modified-Since": fielded(("If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")),
     "Expect": fielded(("Expect", "100-continue")),
+    "Expect, of something else": fielded(("Expect", "conformance")),
     "Upgrade to a WebSocket": fielded(*_WEBSOCKET),
     "Upgrade to HTTP/2": fielded(*_H2C),
     "HTTP/1.0": lambda plain: replace(plain, version=" HTTP/1.0"),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from conformance.openapi import Charge, Told, charge, operations, prices
+from conformance.openapi import Charge, Told, charge, operations, place_endpoint, prices
 from conformance.profile import Endpoint, OpenApi, Profile
 from conformance.protocols import x402
 
@@ -33,6 +33,8 @@ class Listed:
     """At the target; empty where it cannot be asked there: of another host, or with parameters in its path."""
     endpoint: Endpoint | None = None
     """The endpoint of the profile that it is."""
+    elsewhere: str = ""
+    """Where it is said to be, if that is another host, and the target may be one of several that say so."""
     ways: tuple[x402.Way, ...] = ()
     prices: tuple[Told, ...] = ()
 
@@ -50,7 +52,13 @@ def listed(document: Any, profile: Profile) -> tuple[Listed, ...] | None:
         lists = {f"/{key}": whole[key] for key in _LISTS if isinstance(whole.get(key), list)}
     if not lists:
         return None
-    found = (_entry(entry, f"{at}/{n}", profile) for at, entries in lists.items() for n, entry in enumerate(entries))
+    found = (
+        _entry(entry, f"{at}/{n}", profile)
+        for at, entries in lists.items()
+        for n, entry in enumerate(entries)
+        # How is paid is told of the whole, too, beside what is listed or instead of it.
+        if at != "/accepts" or not isinstance(entry, dict) or set(_ADDRESSES) & entry.keys()
+    )
     return tuple(one for one, _ in zip((entry for entry in found if entry), range(_MOST), strict=False))
 
 
@@ -91,7 +99,9 @@ def bazaar_methods(holder: Any) -> tuple[Any, ...]:
 
 def _ways(entry: dict[str, Any]) -> Iterator[x402.Way]:
     accepts = entry.get("accepts")
-    own = [entry] if "payTo" in entry and {"amount", "maxAmountRequired"} & entry.keys() else []
+    # An amount in a currency is none in atomic units.
+    atomic = {"amount", "maxAmountRequired"} & entry.keys() and "currency" not in entry
+    own = [entry] if "payTo" in entry and atomic else []
     for index, way in enumerate(accepts if isinstance(accepts, list) else own):
         if isinstance(way, dict):
             yield x402.way_of(way, 1 if "maxAmountRequired" in way else 2, index)
@@ -119,7 +129,13 @@ def _placed(entry: Listed, profile: Profile) -> Listed:
         return replace(entry, url="")
     at = parts._replace(scheme=base.scheme, netloc=base.netloc, fragment="").geturl()
     endpoint = own[0] if own else None
-    return replace(entry, url=at, endpoint=endpoint, method=entry.method or (endpoint.method if endpoint else ""))
+    return replace(
+        entry,
+        url=at,
+        endpoint=endpoint,
+        method=entry.method or (endpoint.method if endpoint else ""),
+        elsewhere="" if parts.netloc == base.netloc else parts.netloc,
+    )
 
 
 def documented(document: Any, profile: Profile) -> tuple[Listed, ...] | None:
@@ -127,20 +143,22 @@ def documented(document: Any, profile: Profile) -> tuple[Listed, ...] | None:
     if not isinstance(document, dict) or not isinstance(document.get("paths"), dict) or "openapi" not in document:
         return None
     described = replace(profile, openapi=OpenApi(document=document))
+    sold = replace(described, endpoints=tuple(e for e in profile.endpoints if e.protocol == "x402"))
     found = []
     for operation in operations(described):
         if operation.price is None or operation.elsewhere:
             continue
-        own = [e for e in profile.endpoints if e.protocol == "x402" and operation.fits(e.method, e.path)]
         if charge(described, operation) is not Charge.PAID:
             continue
+        own = place_endpoint(sold, operation)
         url = "" if "{" in operation.path else profile.target.base_url.rstrip("/") + operation.path
         found.append(
             Listed(
                 at=f"{operation.name}, x-payment-info",
                 method=operation.method,
                 url=url,
-                endpoint=own[0] if own else None,
+                endpoint=own,
+                elsewhere=operation.assumed,
                 prices=prices(operation.price),
             )
         )

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation, localcontext
 from functools import cache
 from typing import Any
 
@@ -84,13 +85,31 @@ def violations(instance: object, schema: dict[str, Any]) -> Iterator[ValidationE
         yield from validator._validate_reference(ref=ref, instance=value)  # noqa: SLF001 - as the keyword itself does
 
     bounded: Any = validators.extend(  # type: ignore[no-untyped-call]
-        Draft202012Validator, {"$ref": reference, "$dynamicRef": reference}
+        Draft202012Validator, {"$ref": reference, "$dynamicRef": reference, "multipleOf": _multiple_of}
     )
     errors: Iterator[ValidationError] = bounded(_without_patterns(schema), registry=_registry()).iter_errors(instance)
     return errors
 
 
-_STEPS = 2000
+_STEPS = 20_000
+"""References that are followed: some seven for each of 3,000 members of a list."""
+
+
+def _multiple_of(_: object, divisor: Any, instance: object, __: object) -> Iterator[ValidationError]:
+    # As it is written: in binary fractions 19.99 is no multiple of 0.01.
+    if not isinstance(instance, int | float) or isinstance(instance, bool):
+        return
+    with localcontext(prec=_DIGITS):
+        try:
+            left = Decimal(str(instance)) % Decimal(str(divisor))
+        except (InvalidOperation, ValueError):
+            return
+    if left != 0:
+        yield ValidationError(f"{instance!r} is not a multiple of {divisor!r}")
+
+
+_DIGITS = 400
+"""More than any number of JSON has that Python reads as one."""
 
 
 def problems(instance: object, name: str) -> tuple[Problem, ...]:
@@ -127,7 +146,8 @@ def _without_patterns(schema: Any) -> Any:
             # Without its patterns, an object that is closed by them would be judged wrongly.
             return True
         case dict():
-            return {key: _without_patterns(value) for key, value in schema.items() if key != "pattern"}
+            # A member of an object may be called so as well.
+            return {k: _without_patterns(v) for k, v in schema.items() if k != "pattern" or not isinstance(v, str)}
         case list():
             return [_without_patterns(value) for value in schema]
         case _:

@@ -1,6 +1,7 @@
 """Turnstiles that have no way round, whatever else they make of a request."""
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import unquote
@@ -275,6 +276,16 @@ LEGAL: tuple[Round, ...] = (
         allows=_allowed("one that is slow now and then", "survives"),
     ),
     around(
+        "it lets wait who asks too often",
+        lambda: Ways(sleeps=_too_often()),
+        allows=_allowed("a wait for who asks too often", "survives"),
+    ),
+    around(
+        "it waits for the content that it is to expect",
+        Ways(sleeps=lambda asked: 30.0 if asked.has("expect") == "100-continue" and not asked.body else 0.0),
+        allows=_allowed("a wait for content that is announced and does not come", "special-fields"),
+    ),
+    around(
         "it is short with who asks oddly, and not with others",
         _if(_odd, said(429, code="slow_down")),
         edit=lambda written: (
@@ -310,6 +321,22 @@ LEGAL: tuple[Round, ...] = (
         edit=endpoint(method="POST", json={"city": "Paris"}),
     ),
 )
+
+
+_USUAL = {"host", "accept", "accept-encoding", "connection", "user-agent"}
+
+
+def _too_often() -> Callable[[Asked], float]:
+    """The usual request waits when it comes soon after another one, once many came."""
+    came: list[float] = []
+
+    def sleeps(asked: Asked) -> float:
+        came.append(time.monotonic())
+        soon = len(came) > 190 and came[-1] - came[-2] < 1.0
+        usual = asked.target == PATH and {name.lower() for name, _ in asked.fields} <= _USUAL
+        return 0.3 if soon and usual and not asked.body else 0.0
+
+    return sleeps
 
 
 def _now_and_then() -> Callable[[Asked], float]:

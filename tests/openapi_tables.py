@@ -262,6 +262,13 @@ FAULTS = (
         "JSON is broken", f"openapi.content-fits {FREE}", why="expected JSON", change=of(FREE, becomes(200, b"{name:"))
     ),
     red(
+        "a number is no multiple",
+        f"openapi.content-fits {FREE}",
+        why="not a multiple of 0.01",
+        edit=schema(FREE, {"properties": {"size": {"type": "number", "multipleOf": 0.01}}}),
+        change=of(FREE, says(size=19.995)),
+    ),
+    red(
         "a member of a reference is wrong",
         f"openapi.content-fits {FREE}",
         edit=lambda paper: (
@@ -426,8 +433,88 @@ def _prefixed(paper: Paper) -> None:
     paper["paths"] = {path.removeprefix("/v1"): item for path, item in paper["paths"].items()}
 
 
+def _concrete(paper: Paper) -> None:
+    """Beside the free one of any id stands a path of its own, which costs."""
+    mine = {"operationId": "getMine", "x-payment-info": {"protocols": ["x402"]}}
+    mine["responses"] = {"200": _json(_CITY), "402": _json(_UNPAID)}
+    paper["paths"] = {"/v1/cities/mine": {"get": mine}, **paper["paths"]}
+
+
+def _generic(paper: Paper) -> None:
+    """Schemas by names that a reference writes with escapes."""
+    paper["components"] = {"schemas": {"Page<City>": _CITY, "City Name": {"type": "string"}}}
+    body = operation(paper, PAID)["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    body["city"] = {"$ref": "#/components/schemas/City%20Name"}
+    schema(FREE, {"$ref": "#/components/schemas/Page%3CCity%3E"})(paper)
+    links = {"self": {"operationRef": "#/paths/~1v1~1cities~1%7Bid%7D/get"}}
+    operation(paper, FREE)["responses"]["200"].update(links=links)
+
+
+def _either(paper: Paper) -> None:
+    """One of two that are alike, told apart by a member."""
+    cat, dog = ({"type": "object", "properties": {"kind": {"type": "string"}}} for _ in range(2))
+    paper["components"] = {"schemas": {"Cat": cat, "Dog": dog}}
+    both = [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}]
+    schema(FREE, {"oneOf": both, "discriminator": {"propertyName": "kind"}})(paper)
+
+
+def _mended(paper: Paper) -> None:
+    """3.1 in the words of 3.0."""
+    size = {"type": "integer", "minimum": 2, "exclusiveMinimum": True}
+    reference = {"$ref": "#/components/schemas/Name", "nullable": True}
+    paper["components"] = {"schemas": {"Name": {"type": "string"}}}
+    schema(FREE, {"type": "object", "properties": {"name": reference, "size": size}})(paper)
+
+
+def _nested(paper: Paper) -> None:
+    """A list whose members refer to others."""
+    names = {"type": "object", "properties": {name: {"$ref": "#/components/schemas/Name"} for name in "abc"}}
+    paper["components"] = {"schemas": {"Name": {"type": "string"}, "Names": names}}
+    schema(FREE, {"type": "array", "items": {"$ref": "#/components/schemas/Names"}})(paper)
+
+
+_CENTS = schema(FREE, {"properties": {"size": {"type": "number", "multipleOf": 0.01}}})
+
 LEGAL = (
     legal("it is correct"),
+    legal("it counts in cents", edit=_CENTS, change=of(FREE, says(size=19.99))),
+    legal(
+        "a member is called pattern",
+        edit=schema(FREE, {"additionalProperties": False, "properties": {"pattern": {"type": "string"}}}),
+        change=of(FREE, becomes(200, {"pattern": "*"})),
+    ),
+    legal("a long list", edit=_nested, change=of(FREE, becomes(200, [dict.fromkeys("abc", "x")] * 900))),
+    legal(
+        "a path of its own costs, and any other id is free",
+        "openapi.free-is-not-402: a free operation with a parameter beside a path of its own that costs",
+        edit=_concrete,
+        keys={"free": ["getCity"]},
+        profile={"endpoint": [{"name": "mine", "path": "/v1/cities/mine", "protocol": "x402"}]},
+    ),
+    legal("names with escapes in references", edit=_generic),
+    legal(
+        "two that are alike are told apart by a member",
+        "openapi.content-fits: one of several that are told apart by a discriminator",
+        edit=_either,
+        change=of(FREE, says(kind="Dog")),
+    ),
+    legal(
+        "words of 3.0 in a document of 3.1",
+        "openapi.content-fits: nullable in 3.1, as many write it",
+        edit=_mended,
+        change=of(FREE, says(name=None)),
+    ),
+    legal(
+        "an operation is served by somebody else",
+        "openapi.document: an operation that another host has",
+        edit=lambda paper: operation(paper, FREE).update(servers=[{"url": "https://files.example.com/v1"}]),
+    ),
+    legal(
+        "the server of whoever develops it comes second",
+        edit=lambda paper: paper.update(
+            servers=[{"url": "https://api.example.com/v3"}, {"url": "http://localhost:8000/"}]
+        ),
+    ),
     legal(
         "too many ids are asked for", change=of(FREE, becomes(429), lambda asked: asked.path.endswith("1")), limits=0.0
     ),
@@ -704,6 +791,11 @@ def _twice_each(paper: Paper) -> None:
 OPEN = (
     left("it would take for ever to draw", "it takes more than 5 s", edit=_twice_each),
     left("nothing comes to a refusal", "none comes to a refusal", change=of(PAID, becomes(404))),
+    left(
+        "its path is that of another server",
+        "below https://api.example.com/v3 (servers)",
+        edit=lambda paper: paper.update(servers=[{"url": "https://api.example.com/v3"}]),
+    ),
     left("who asks is not known", "openapi.identity", change=of(PAID, becomes(401))),
     left("a success is empty", "it has no content", change=of(PAID, becomes(200, b"", media=""), member("pages"))),
     left(
@@ -743,7 +835,10 @@ OPEN = (
         "it is served elsewhere",
         "which is not the target",
         edit=lambda paper: operation(paper, FREE).update(servers=[{"url": "https://eu.example.com/v1"}]),
+        keys={"free": ["getCity"]},
     ),
+    left("it has no paths at all", "describes nothing", text=b'{"openapi": "3.1.0", "webhooks": {}}'),
+    left("its paths are empty", "describes nothing", text=b'{"openapi": "3.0.3", "paths": {}}'),
     left("it is Swagger", "what is read here is OpenAPI 3", text=b'{"swagger": "2.0", "paths": {}}'),
     left("it is huge", "limits.max_body", text=b'{"openapi": "3.1.0", "x": "' + b"x" * 5_000_001 + b'"}'),
     left("it stands for millions", "more than 500000 values", text=_BOMB),

@@ -6,7 +6,19 @@ from urllib.parse import unquote
 from conformance import effects, facts
 from conformance.around import NOWHERE, VARIANT
 from conformance.checks.envelope import rules
-from conformance.controls import AGAIN, ELSEWHERE, FREE, PLAIN, WATCHED, after, asked_of, buys_nothing, refuses, usual
+from conformance.controls import (
+    AGAIN,
+    ELSEWHERE,
+    FREE,
+    PLAIN,
+    WATCHED,
+    after,
+    asked_of,
+    awaits_content,
+    buys_nothing,
+    refuses,
+    usual,
+)
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.framing import CONTENT, USUAL
@@ -16,13 +28,30 @@ from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Marker, MarkerKind
 from conformance.ways import FOLDER, JOIN, PARTS, WAYS, Group, Part
 
-__all__ = ["as_before", "moved", "opens_nothing", "opens_nothing_in_http2", "proven", "refused", "shown", "stands_open"]
+__all__ = [
+    "SHUT_OUT",
+    "as_before",
+    "moved",
+    "opens_nothing",
+    "opens_nothing_in_http2",
+    "proven",
+    "refused",
+    "shown",
+    "stands_open",
+]
 
 _SURVIVES = "requests.survives"
 _HANGS_UP = {"closed", "refused", "tls"}
 """Failures that are an answer to a request which somebody does not like."""
 _SHUTS_OUT = {403, 429}
 _PAID_PARTS = {Part.QUERY, Part.BODY}
+_UNAVAILABLE = 503
+"""What many who count requests answer to one too many: another requirement asks a few times more."""
+_FOR_EVERYBODY = (
+    "the marker stands on a page for everybody. Choose one that stands in nothing that is free (endpoint.marker)"
+)
+SHUT_OUT = "if something before the target turns away whoever asks oddly, let this address pass"
+"""What may be the matter with a target that does not answer any more."""
 
 
 def refused(evidence: Evidence) -> Response:
@@ -193,7 +222,7 @@ def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
         exchange = evidence.exchange(label)
         if label == FOLDER and _may_list(evidence):
             continue
-        if exchange.failure and exchange.failure.kind not in _HANGS_UP:
+        if exchange.failure and exchange.failure.kind not in _HANGS_UP and not awaits_content(exchange):
             unpayable = exchange.failure.kind == "unpayable"
             open_.append(
                 Untestable(exchange.failure.detail)
@@ -231,12 +260,19 @@ def _may_list(evidence: Evidence) -> bool:
 
 def _opened(evidence: Evidence, label: str, received: str) -> Violation:
     name = label.removeprefix(VARIANT).removesuffix(WATCHED)
+    reason = f"the usual request is refused before and after: {evidence.response('unpaid').shown()}"
+    had, sold = evidence.exchange(label).response, _sold(evidence)
+    if not label.endswith(WATCHED) and had and sold and not holds(had, sold):
+        reason += (
+            ". It is not word for word what is sold: if what is shown there is free, choose a marker that stands in nothing "
+            "free (endpoint.marker)"
+        )
     return Violation(
         expected="a refusal, or anything else without what is sold",
         received=received,
         at=f"{name}, {evidence.exchange(label).request.line}",
         exchange=label,
-        reason=f"the usual request is refused before and after: {evidence.response('unpaid').shown()}",
+        reason=reason,
     )
 
 
@@ -255,9 +291,9 @@ def _doubt(evidence: Evidence, label: str) -> str:
     nowhere = evidence.exchange(NOWHERE).response
     another_good = nowhere is not None and refuses(evidence.profile, evidence.endpoint, nowhere)
     if shown(evidence, f"{label}{ELSEWHERE}") and not another_good:
-        return f"{told}, and so is a path that is nowhere: the marker stands on a page for everybody"
+        return f"{told}, and so is a path that is nowhere: {_FOR_EVERYBODY}"
     if f"{label}{FREE}" in evidence.exchanges and shown(evidence, f"{label}{FREE}"):
-        return f"{told}, and so is a path that is free: the marker stands on a page for everybody"
+        return f"{told}, and so is a path that is free: {_FOR_EVERYBODY}"
     sold = _sold(evidence)
     if evidence.response(label).status >= 400 and not (sold and holds(evidence.response(label), sold)):
         return f"{told}: the marker stands in an error, and it is not known whether that gives anything away"
@@ -315,7 +351,8 @@ def as_before(evidence: Evidence, label: str) -> None:
     plain, exchange = evidence.response("unpaid"), evidence.exchange(label)
     now = exchange.response
     if exchange.failure or now is None:
-        reason = f"the usual request was not answered afterwards: {exchange.failure.detail if exchange.failure else ''}"
+        told = exchange.failure.detail if exchange.failure else "no answer"
+        reason = f"the usual request was not answered afterwards: {told.rstrip('.')}. {SHUT_OUT.capitalize()}"
         raise Untestable(reason, cause=_SURVIVES)
     if shown(evidence, label):
         reason = f"the usual request is answered {now.shown()} afterwards, with what is sold: it is open to everybody by then"
@@ -325,4 +362,4 @@ def as_before(evidence: Evidence, label: str) -> None:
             f"the usual request is answered {now.shown()} afterwards, and not {plain.shown()}: what stands before the "
             "target may have shut us out, and what we were answered by then says nothing. Let this address pass"
         )
-        raise Untestable(reason, cause=_SURVIVES if now.status >= 500 else "")
+        raise Untestable(reason, cause=_SURVIVES if now.status >= 500 and now.status != _UNAVAILABLE else "")

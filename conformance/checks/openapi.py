@@ -82,6 +82,8 @@ def test_paid_is_refused(evidence: Evidence) -> None:
             f"{asked} valid requests are answered {statuses(evidence)}: none comes to a refusal. Give the document an "
             "example that does, name who asks (openapi.identity), or add an endpoint for the operation"
         )
+        if assumed := operation_of(evidence).assumed:
+            reason += f". Its path is that below {assumed} (servers): write one in the document for this target"
         raise Untestable(reason)
 
 

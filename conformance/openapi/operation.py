@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from conformance.outcome import printable
 from conformance.profile import Endpoint, OpenApi, Profile
@@ -55,6 +55,8 @@ class Operation:
     document: Mapping[str, Any]
     elsewhere: str = ""
     """The server that it has instead of the target; empty where it is the target's."""
+    assumed: str = ""
+    """The server of another host whose path is taken for that of the target, which the document does not name."""
 
     @property
     def responses(self) -> Mapping[str, Mapping[str, Any]]:
@@ -97,7 +99,8 @@ def resolved(document: Mapping[str, Any], value: Any) -> Any:
             return value
         if not reference.startswith("#/"):
             return None
-        value = at_pointer(document, reference[1:])
+        # In a fragment a pointer is written with escapes (RFC 6901 section 6).
+        value = at_pointer(document, unquote(reference[1:]))
     return None
 
 
@@ -121,7 +124,7 @@ def _operation(profile: Profile, document: Mapping[str, Any], method: str, templ
     definition = item.get(method) if template.startswith("/") and isinstance(item, dict) else None
     if not isinstance(definition, dict):
         return None
-    below, elsewhere = _server(profile, document, item, definition)
+    below, elsewhere, assumed = _server(profile, document, item, definition)
     id = definition.get("operationId")
     return Operation(
         name=printable(f"{method.upper()} {template}"),
@@ -132,25 +135,32 @@ def _operation(profile: Profile, document: Mapping[str, Any], method: str, templ
         definition=definition,
         document=document,
         elsewhere=elsewhere,
+        assumed=assumed,
     )
 
 
 def _server(
     profile: Profile, document: Mapping[str, Any], item: Mapping[str, Any], definition: Mapping[str, Any]
-) -> tuple[str, str]:
-    """The path of an operation's server below ``target.base_url``, and its host where that is another one."""
+) -> tuple[str, str, str]:
+    """The path of an operation's server below ``target.base_url``, its host where that is another one, and the server
+    that is taken for the target.
+    """
     target = urlsplit(profile.target.base_url)
     general, own = _urls(document), _urls(definition) or _urls(item)
     urls = own or general
     here = [url for url in urls if _host(url) in {"", target.netloc}]
-    # A document names the servers of the world, and the target may be none of them: it is asked as if it were the first.
+    # What is developed is described at this machine by another of its names, or at another port.
+    here = here or [url for url in urls if _is_loopback(_host(url)) and _is_loopback(target.netloc)]
+    # A document names the servers of the world, and the target may be none of them: it is asked as if it were the
+    # first.
     hosts = {_host(url) for url in general}
     if own and not here and not hosts & {_host(url) for url in own}:
-        return "", _host(own[0]) or own[0]
+        return "", _host(own[0]) or own[0], ""
     path = _path((here or urls or ["/"])[0])
     base = target.path.rstrip("/")
     # The base_url of a profile often has the path already.
-    return ("" if base.endswith(path) else path), ""
+    below = "" if base.endswith(path) else path
+    return below, "", "" if here or not below else urls[0]
 
 
 def _urls(holder: Mapping[str, Any]) -> list[str]:
@@ -174,6 +184,13 @@ def _host(url: str) -> str:
         return urlsplit(url).netloc
     except ValueError:
         return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return urlsplit(f"//{host}").hostname in {"localhost", "127.0.0.1", "::1"}
+    except ValueError:
+        return False
 
 
 def _path(url: str) -> str:
@@ -237,19 +254,46 @@ def unmatched(profile: Profile) -> tuple[str, ...]:
 
 
 def place_endpoint(profile: Profile, operation: Operation) -> Endpoint | None:
-    """The endpoint of the profile whose request reaches ``operation``."""
+    """The endpoint of the profile whose request reaches ``operation``, and no other whose path is more concrete."""
     for endpoint in profile.endpoints:
-        if operation.fits(endpoint.method, endpoint.path):
+        if operation.fits(endpoint.method, endpoint.path) and not _is_taken(profile, operation, endpoint):
             return endpoint
     return None
+
+
+def _is_taken(profile: Profile, operation: Operation, endpoint: Endpoint) -> bool:
+    """Whether an endpoint reaches another operation: of ``/me`` and ``/{id}`` the first (Paths Object)."""
+    templated = _templated(operation.path)
+    if not any(templated):
+        return False
+    others = (
+        _operation(profile, operation.document, operation.method.lower(), template)
+        for template in operation.document["paths"]
+        if template.count("/") == operation.template.count("/")
+    )
+    return any(
+        other and _templated(other.path) < templated and other.fits(endpoint.method, endpoint.path) for other in others
+    )
+
+
+def _templated(path: str) -> tuple[bool, ...]:
+    return tuple("{" in segment for segment in path.split("/"))
 
 
 def places(profile: Profile, scope: str) -> Iterator[str]:
     """The names of the operations that a requirement of ``scope`` is about."""
     for operation in operations(profile):
+        # What is served by somebody else is asked of nobody, unless the profile has it that it is served here.
+        if operation.elsewhere and not _is_listed(profile, operation):
+            continue
         kind = charge(profile, operation)
         if scope in {"operation", f"{kind}-operation"} or (scope == "priced-operation" and operation.price):
             yield operation.name
+
+
+def _is_listed(profile: Profile, operation: Operation) -> bool:
+    described = profile.openapi or OpenApi()
+    return any(_narrow(selector, operation) for selector in (*described.paid, *described.free, *described.unknown))
 
 
 def named(profile: Profile, name: str) -> Operation | None:

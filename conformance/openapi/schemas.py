@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from conformance.openapi.operation import Operation
 
@@ -48,7 +49,7 @@ def _referred(root: dict[str, Any], held: Mapping[str, Any], *, older: bool) -> 
             new += value.values()
             reference = value.get("$ref")
             name = reference.removeprefix(_SCHEMAS) if isinstance(reference, str) else ""
-            name = name.partition("/")[0].replace("~1", "/").replace("~0", "~")
+            name = unquote(name.partition("/")[0]).replace("~1", "/").replace("~0", "~")
             if name in held and name not in found:
                 found[name] = _converted(held[name], older=older)
                 new.append(found[name])
@@ -76,8 +77,11 @@ def _converted(schema: Any, *, older: bool) -> Any:
             found[key] = value
         elif key not in {"discriminator", "xml", "externalDocs", "$id", "$schema"}:
             found[key] = _converted(value, older=older)
+    if "discriminator" in schema and "oneOf" in found and "anyOf" not in found:
+        # Which of them it is, is said by a member: that another one would fit as well is no matter.
+        found["anyOf"] = found.pop("oneOf")
     _unwritten(found)
-    return _modern(found) if older else found
+    return _modern(found)
 
 
 def _unwritten(schema: dict[str, Any]) -> None:
@@ -89,7 +93,7 @@ def _unwritten(schema: dict[str, Any]) -> None:
 
 
 def _modern(schema: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of OpenAPI 3.0 that JSON Schema 2020-12 has otherwise."""
+    """The keywords of OpenAPI 3.0 that JSON Schema 2020-12 has otherwise; many still write them in 3.1, and mean them."""
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         flag = schema.get(exclusive)
         if isinstance(flag, bool):
