@@ -85,7 +85,8 @@ class Request:
         path = self.url.partition("://")[2].partition("/")[2].partition("#")[0]
         given = {name.lower() for name, _ in self.headers}
         fields = list(self.headers)
-        if "host" not in given:
+        # Who writes the line himself means what he leaves out.
+        if "host" not in given and not self.line:
             fields.insert(0, ("Host", parts.netloc))
         if self.body and not given & {"content-length", "transfer-encoding"}:
             fields.append(("Content-Length", str(len(self.body))))
