@@ -127,7 +127,11 @@ class Reader:
             max_body=self.max_body,
             skips=request.follows,
         )
-        return self._understood(answer, request.method)
+        response, failure, began = self._understood(answer, request.method)
+        if isinstance(answer, raw.RawAnswer) and answer.truncated:
+            # What broke off is no answer, and may have told all the same what is sold.
+            response = _answered(answer, coding.started(answer.body, _coding(answer.headers), self.max_body))
+        return response, failure, began
 
     def _understood(self, answer: raw.RawAnswer | raw.RawFailure, method: str) -> Answered:
         if isinstance(answer, raw.RawFailure):
@@ -137,15 +141,7 @@ class Reader:
         body, failure = coding.decoded([answer.body], _coding(answer.headers), self.max_body)
         if failure and method != "HEAD":
             return None, failure, None
-        response = Response(
-            status=answer.status,
-            reason=answer.reason,
-            version=answer.version,
-            headers=answer.headers,
-            body=body,
-            after=answer.after,
-        )
-        return response, None, None
+        return _answered(answer, body), None, None
 
     def _cut(self, answer: raw.RawAnswer) -> Failure:
         match answer.cut:
@@ -155,6 +151,18 @@ class Reader:
                 return Failure(kind="body-limit", detail=coding.too_long(self.max_body))
             case _:
                 return Failure(kind=answer.cut, detail="the answer breaks off: it ends before its content does")
+
+
+def _answered(answer: raw.RawAnswer, body: bytes) -> Response:
+    return Response(
+        status=answer.status,
+        reason=answer.reason,
+        version=answer.version,
+        headers=answer.headers,
+        body=body,
+        after=answer.after,
+        aside=answer.aside,
+    )
 
 
 def _noting(chunks: Iterable[bytes], began: list[float]) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from conformance import facts
 from conformance.asking import request_to
 from conformance.exchange import Exchange, Response
 from conformance.gather import paid, spoken, unpaid
-from conformance.marks import holds, marked
+from conformance.marks import disguised, holds, marked
 from conformance.paid import NOTHING
 from conformance.probe import Probe
 from conformance.profile import Endpoint, Family, Profile
@@ -204,7 +204,7 @@ def _as_usual(probe: Probe, batch: str, plain: Spelling) -> None:
 
 def _ails(had: Exchange, first: list[Exchange]) -> bool:
     """Whether an answer is slow, or fails, beside those before; a target that shuts us out does not."""
-    if had.response is None:
+    if had.response is None or had.failure:
         return True
     return had.response.status >= 500 or slow(had, first)
 
@@ -246,7 +246,9 @@ def _shows(probe: Probe, key: str) -> bool:
     if endpoint is None or endpoint.marker is None or had is None:
         return False
     sold = probe.kept["paid"].response if "paid" in probe.kept else None
-    return bool(marked(had, endpoint.marker)) or (sold is not None and holds(had, sold))
+    return bool(marked(had, endpoint.marker) or disguised(had, endpoint.marker)) or (
+        sold is not None and holds(had, sold)
+    )
 
 
 def _nowhere(plain: Spelling) -> Spelling:

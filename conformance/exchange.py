@@ -112,6 +112,8 @@ class Response:
     body: bytes = field(default=b"", repr=False)
     after: bytes = field(default=b"", repr=False)
     """Bytes that followed the framed message, such as content in answer to HEAD."""
+    aside: bytes = field(default=b"", repr=False)
+    """The fields of interim answers before it and of its trailer section, a line each; only bytes on a socket show them."""
 
     def values(self, name: str) -> tuple[str, ...]:
         """The field values of ``name``, one per field line."""
@@ -219,6 +221,7 @@ class Exchange:
                 "headers": [list(pair) for pair in r.headers],
                 "body": _packed(r.body),
                 "after": _packed(r.after),
+                **({"aside": _packed(r.aside)} if r.aside else {}),
             }
         if self.failure:
             document["failure"] = {"kind": self.failure.kind, "detail": self.failure.detail}
@@ -244,6 +247,7 @@ class Exchange:
                 headers=_fields(answered["headers"]),
                 body=_unpacked(answered["body"]),
                 after=_unpacked(answered["after"]),
+                aside=_unpacked(answered.get("aside", {"text": ""})),
             ),
             failure=failed and Failure(**failed),
             at=document["at"],

@@ -73,7 +73,6 @@ METHODS: Mapping[str, Respelt] = {
     "one small letter": _spelled_method(lambda name: name[:-1] + name[-1:].lower()),
     "HEAD": lambda plain: _method("HEAD")(plain) if plain.method != "GET" else None,
     **{name: _method(name) for name in _OTHERS},
-    "head": lambda plain: _method("head")(plain) if plain.method == "GET" else None,
     "GET, its content in the query": _asked_by_query,
     "DELETE": _method("DELETE"),
 }

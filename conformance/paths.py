@@ -76,8 +76,6 @@ DOTS: Mapping[str, Respelt] = {
     "into a folder and out, with a parameter, at the start": lambda plain: plain.at(f"/x/..;{plain.path}"),
     "out of one, encoded, at the end": _ended("/x/%2e%2e"),
     "out of one, with encoded slashes, at the end": _ended("/x%2f%2e%2e"),
-    "into a folder and out, in a long form": pathed(lambda head, last: f"{head}/x/%c0%ae%c0%ae/{last}"),
-    "into a folder and out, with a NUL": pathed(lambda head, last: f"{head}/x/..%00/{last}"),
     "into a version and out": pathed(lambda head, last: f"{head}/v1/../{last}"),
     "this folder, encoded": pathed(lambda head, last: f"{head}/%2e/{last}"),
     "into a folder and out, encoded": pathed(lambda head, last: f"{head}/x/%2e%2e/{last}"),
@@ -198,6 +196,7 @@ ENCODED_SLASHES: Mapping[str, Respelt] = {
 
 MALFORMED: Mapping[str, Respelt] = {
     **{f"{written} at the end": _ended(written) for written in ("%", "%z", "%zz", "%c0", "%ff", "%u0020")},
+    "into a folder and out, in a long form": pathed(lambda head, last: f"{head}/x/%c0%ae%c0%ae/{last}"),
     "% at the start": pathed(lambda head, last: f"{head}/%{last}"),
     "%c0 within": pathed(lambda head, last: f"{head}/{last[:1]}%c0{last[1:]}"),
 }
@@ -226,6 +225,7 @@ CONTROLS: Mapping[str, Respelt] = {
     **{f"{name} at the end": _ended(written) for name, written in {**_CONTROLS, **_AT_THE_END}.items()},
     **{f"{name} within": _within(written) for name, written in _CONTROLS.items() if name != "a tab"},
     "a line feed at the start": lambda plain: plain.at(f"/%0a{plain.path[1:]}"),
+    "into a folder and out, with a NUL": pathed(lambda head, last: f"{head}/x/..%00/{last}"),
     "a NUL and .json": pathed(lambda head, last: f"{head}/{last}%00.json"),
     "a bare tab at the end": pathed(lambda head, last: f"{head}/{last}\t"),
     "a byte of Latin-1 at the end": pathed(lambda head, last: f"{head}/{last}\xa0"),

@@ -21,7 +21,7 @@ from conformance.around import (
 from conformance.checks.envelope import rules
 from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
-from conformance.marks import holds, marked
+from conformance.marks import disguised, holds, marked
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Marker, MarkerKind
 from conformance.ways import JOIN, PARTS, WAYS, Group, Part
@@ -84,7 +84,16 @@ def shown(evidence: Evidence, label: str) -> str:
         return ""
     if sold and holds(had, sold) and not holds(evidence.response("unpaid"), sold):
         return "the body"
-    return "" if _says(evidence.exchange(label), marker) else marked(had, marker)
+    return "" if _says(evidence.exchange(label), marker) else marked(had, marker) or _disguised(evidence, had)
+
+
+def _disguised(evidence: Evidence, had: Response) -> str:
+    """In what dress the marker stands in an answer; empty where the refusal, or a page that is nowhere, has it so too."""
+    if not (dress := disguised(had, marker := _marker(evidence))):
+        return ""
+    nowhere = evidence.exchanges.get(NOWHERE)
+    others = (evidence.response("unpaid"), nowhere.response if nowhere else None)
+    return "" if any(other and disguised(other, marker) for other in others) else f"the answer, as {dress}"
 
 
 def _says(exchange: Exchange, marker: Marker) -> bool:
@@ -116,6 +125,7 @@ def opens_nothing(evidence: Evidence, group: Group, batch: str) -> None:
             f"{len(wanted) - len(labels)} of {len(wanted)} were not asked: the target lets requests wait for an answer"
         )
         raise Untestable(reason)
+    _shut_throughout(evidence)
     as_before(evidence, after(batch))
     _ran_unseen(evidence, batch)
     proven(evidence)
@@ -129,6 +139,7 @@ def stands_open(evidence: Evidence) -> None:
     for label in labels:
         if f"{label}{PLAIN}" in evidence.exchanges and not shown(evidence, label):
             as_before(evidence, f"{label}{PLAIN}")
+    _shut_throughout(evidence)
     proven(evidence)
 
 
@@ -137,18 +148,20 @@ def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
     open_: list[Unanswered | Untestable] = []
     for label in labels:
         exchange = evidence.exchange(label)
-        if exchange.failure and exchange.failure.kind not in _HANGS_UP:
+        # What broke off may have told enough.
+        where = shown(evidence, label) if exchange.response or not exchange.failure else ""
+        if not where and exchange.failure and not _hangs_up(exchange):
             unpayable = exchange.failure.kind == "unpayable"
             open_.append(
                 Untestable(exchange.failure.detail)
                 if unpayable
                 else Unanswered(exchange.failure.detail, at=exchange.request.line, exchange=label)
             )
-        elif where := shown(evidence, label):
+        elif where:
             if why := _doubt(evidence, label):
                 open_.append(Untestable(why))
             else:
-                raise _opened(evidence, label, f"{evidence.response(label).shown()} with what is sold, in {where}")
+                raise _opened(evidence, label, f"{_told(evidence, label).shown()} with what is sold, in {where}")
         if batch and (times := _ran(evidence, label)):
             if why := _bought(evidence, label):
                 open_.append(Untestable(why))
@@ -157,6 +170,17 @@ def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
             raise _opened(evidence, f"{label}{WATCHED}", f"{told}, and the witness moved by {times}: the handler ran")
     if open_:
         raise open_[0]
+
+
+def _hangs_up(exchange: Exchange) -> bool:
+    """Whether a target refuses by hanging up: before it said anything, or in the middle of saying no."""
+    failed, had = exchange.failure, exchange.response
+    return failed is not None and failed.kind in _HANGS_UP and (had is None or had.status >= 400)
+
+
+def _told(evidence: Evidence, label: str) -> Response:
+    """The answer called ``label``, or as much of it as came."""
+    return evidence.exchange(label).response or evidence.response(label)
 
 
 def _opened(evidence: Evidence, label: str, received: str) -> Violation:
@@ -172,7 +196,8 @@ def _opened(evidence: Evidence, label: str, received: str) -> Violation:
 
 def _doubt(evidence: Evidence, label: str) -> str:
     """Why an answer that shows what is sold is no way round all the same; empty when it is one."""
-    told = f"{label} is answered {evidence.response(label).shown()} with what is sold"
+    answer = _told(evidence, label)
+    told = f"{label} is answered {answer.shown()} with what is sold"
     if f"{label}{AGAIN}" not in evidence.exchanges:
         return f"{told}, as others are that are no way round"
     if not shown(evidence, f"{label}{AGAIN}"):
@@ -189,7 +214,7 @@ def _doubt(evidence: Evidence, label: str) -> str:
     if f"{label}{FREE}" in evidence.exchanges and shown(evidence, f"{label}{FREE}"):
         return f"{told}, and so is a path that is free: the marker stands on a page for everybody"
     sold = _sold(evidence)
-    if evidence.response(label).status >= 400 and not (sold and holds(evidence.response(label), sold)):
+    if answer.status >= 400 and not (sold and holds(answer, sold)):
         return f"{told}: the marker stands in an error, and it is not known whether that gives anything away"
     return _bought(evidence, label)
 
@@ -238,6 +263,15 @@ def _ran_unseen(evidence: Evidence, batch: str) -> None:
     if not any(moved(evidence.exchanges[label]) for label in evidence.exchanges if label.endswith(WATCHED)):
         reason = f"the witness moved while the requests of {batch} were asked, and for none of them when asked again: do others use this target?"
         raise Untestable(reason)
+
+
+def _shut_throughout(evidence: Evidence) -> None:
+    """Raises Untestable where the usual request was answered with what is sold, whenever that was."""
+    for label in evidence.labels("as usual"):
+        if label != NOWHERE and (where := shown(evidence, label)):
+            told = _told(evidence, label).shown()
+            reason = f"the usual request itself, {label}, is answered {told} with what is sold, in {where}: it is open at times"
+            raise Untestable(reason)
 
 
 def as_before(evidence: Evidence, label: str) -> None:
