@@ -48,7 +48,10 @@ class Reader:
         return self._guarded(lambda: self._read(request))
 
     def read_raw(self, request: Request) -> Answered:
-        """What comes back to bytes as they are, over a connection of their own, what follows the answer included."""
+        """What comes back to bytes as they are, over a connection of their own, what follows the answer included.
+
+        Where a request is written by hand (``line``), what came of an answer that breaks off stands beside the failure.
+        """
         return self._guarded(lambda: self._read_raw(request))
 
     def read_at_once(self, requests: Sequence[Request]) -> list[tuple[Answered, float]]:
@@ -128,8 +131,8 @@ class Reader:
             skips=request.follows,
         )
         response, failure, began = self._understood(answer, request.method)
-        if isinstance(answer, raw.RawAnswer) and answer.truncated:
-            # What broke off is no answer, and may have told all the same what is sold.
+        if isinstance(answer, raw.RawAnswer) and answer.truncated and request.line:
+            # What broke off is no answer, and may have told all the same, to one who asks oddly, what is sold.
             response = _answered(answer, coding.started(answer.body, _coding(answer.headers), self.max_body))
         return response, failure, began
 
