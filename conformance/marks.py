@@ -13,7 +13,7 @@ from conformance.exchange import Response
 from conformance.profile import Marker, MarkerKind
 from conformance.selector import at_pointer
 
-__all__ = ["disguised", "holds", "marked", "strings"]
+__all__ = ["disguised", "holds", "marked", "strings", "unpacked"]
 
 
 def holds(response: Response, sold: Response) -> bool:
@@ -99,7 +99,7 @@ def _dresses(response: Response) -> Iterator[tuple[str, str]]:
     fields = "\n".join(value for _, value in response.headers)
     if "%" in text or "%" in fields:
         yield "escapes", f"{unquote(text)}\n{unquote(fields)}"
-    yield "base64", "\n".join(_unpacked(found[0]) for found in _BASE64.finditer(text))
+    yield "base64", "\n".join(unpacked(found[0]) for found in _BASE64.finditer(text))
     yield "hexadecimal digits", "\n".join(bytes.fromhex(m[0]).decode("utf-8", "replace") for m in _HEX.finditer(text))
 
 
@@ -116,7 +116,7 @@ def _nested(text: str, layers: int) -> Iterator[str]:
         yield from _nested(inner, layers - 1)
 
 
-def _unpacked(packed: str) -> str:
+def unpacked(packed: str) -> str:
     """What base64 unpacks to; a word that is none comes to noise, or nothing."""
     packed = packed.translate(_URLSAFE)
     # One letter over is no base64.

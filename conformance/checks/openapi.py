@@ -49,7 +49,9 @@ def test_document(evidence: Evidence) -> None:
         raise Untestable(reason)
     known = operations(evidence.profile)
     if not any(charge(evidence.profile, one) is Charge.PAID or one.price is not None for one in known):
-        reason = "no operation of the document is known to cost, so that none is seen to refuse: name it in openapi.paid"
+        reason = (
+            "no operation of the document is known to cost, so that none is seen to refuse: name it in openapi.paid"
+        )
         raise Untestable(reason) if evidence.claimed("openapi") else Inapplicable(reason)
 
 
