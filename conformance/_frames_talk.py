@@ -69,6 +69,8 @@ class Talk:
     read: int = 0
     status: int = 0
     fields: list[tuple[str, str]] = field(default_factory=list)
+    aside: bytearray = field(default_factory=bytearray)
+    """The fields of interim answers, a line each."""
     body: bytearray = field(default_factory=bytearray)
     cut: Cut = ""
     failure: RawFailure | None = None
@@ -236,6 +238,9 @@ class Talk:
         if not (len(told) == 3 and told.isascii() and told.isdecimal()):
             raise ValueError(f"an answer with the :status {told[:20]!r}")
         self.status = int(told)
+        if self.status < 200:
+            self.aside += b"".join(f"{name}: {value}\n".encode("latin-1", "replace") for name, value in found)
+            del self.aside[self.max_header :]
         self.fields = [(name, value) for name, value in found if name != ":status"]
 
     def _content(self, frame: DataFrame) -> None:
@@ -276,6 +281,7 @@ class Talk:
             headers=tuple(self.fields),
             body=bytes(self.body),
             after=b"",
+            aside=bytes(self.aside),
             cut=self.cut,
             started=started,
             first_byte=self.first_byte,

@@ -1,6 +1,7 @@
 """What comes back on a bare socket: bytes in, one answer or one failure out."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal, Self
@@ -16,11 +17,12 @@ Kind = Literal["refused", "timeout", "closed", "tls", "protocol", "header-limit"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawAnswer:
-    """One final answer (1xx but 101 are skipped), as it came; what follows a 101 is in `after`.
+    """One final answer (of 1xx but 101, the fields are in `aside`), as it came; what follows a 101 is in `after`.
 
     `version` is spelled like "HTTP/1.1"; header names keep their case and order, and text is latin-1. `body` is the
     framed content without chunking; `after` holds bytes beyond the framed message, at most as many as the body may
-    have: this is how content in answer to HEAD shows. `cut` says why the content ended too early, and is empty for a
+    have: this is how content in answer to HEAD shows. `aside` has the fields of interim answers before it, and of the
+    trailer section behind its content, a line each. `cut` says why the content ended too early, and is empty for a
     whole answer. Times are seconds of `time.monotonic`: the connection stood and sending began, the first byte was
     read, the framed message ended or was cut.
     """
@@ -31,6 +33,7 @@ class RawAnswer:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     after: bytes
+    aside: bytes
     cut: Cut
     started: float
     first_byte: float
@@ -74,6 +77,7 @@ class Reader:
     unanswered: int = 0
     body: bytearray = field(default_factory=bytearray)
     after: bytearray = field(default_factory=bytearray)
+    aside: bytearray = field(default_factory=bytearray)
     cut: Cut = ""
     failure: RawFailure | None = None
     first_byte: float | None = None
@@ -95,6 +99,7 @@ class Reader:
         rest = self.machine.trailing_data[0]
         self.machine, self.head, self.skips, self.unanswered = _asking("GET", self.max_header), None, self.skips - 1, 0
         self.body.clear()
+        self.aside.clear()
         if rest:
             self.machine.receive_data(rest)
 
@@ -143,10 +148,20 @@ class Reader:
                 self.after += self.machine.trailing_data[0][: self.max_body]
             elif isinstance(event, h11.EndOfMessage) and self.skips:
                 self._next()
-            elif not isinstance(event, h11.InformationalResponse):
+            elif isinstance(event, h11.InformationalResponse):
+                self._note(event.headers.raw_items())
+            else:
+                if isinstance(event, h11.EndOfMessage):
+                    self._note(event.headers.raw_items())
                 # The end of the message, or the end of HTTP after a CONNECT that was granted.
                 self.finished = now
                 self.after += self.machine.trailing_data[0][: self.max_body]
+
+    def _note(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keeps fields that stand beside the answer, at most as many bytes as its header may have."""
+        for name, value in fields:
+            self.aside += b"%s: %s\n" % (name, value)
+        del self.aside[self.max_header :]
 
     def _refuse_header(self) -> None:
         if self.finished is None:
@@ -175,6 +190,7 @@ class Reader:
             headers=tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in self.head.headers.raw_items()),
             body=bytes(self.body),
             after=bytes(self.after),
+            aside=bytes(self.aside),
             cut=self.cut,
             started=started,
             first_byte=self.first_byte,

@@ -52,7 +52,10 @@ class Reader:
         return self._guarded(lambda: self._read(request))
 
     def read_raw(self, request: Request) -> Answered:
-        """What comes back to bytes as they are, over a connection of their own, what follows the answer included."""
+        """What comes back to bytes as they are, over a connection of their own, what follows the answer included.
+
+        Where a request is written by hand (``line``), what came of an answer that breaks off stands beside the failure.
+        """
         return self._guarded(lambda: self._read_frames(request) if request.http2 else self._read_raw(request))
 
     def read_at_once(self, requests: Sequence[Request]) -> list[tuple[Answered, float]]:
@@ -131,7 +134,11 @@ class Reader:
             max_body=self.max_body,
             skips=request.follows,
         )
-        return self._understood(answer, request.method)
+        response, failure, began = self._understood(answer, request.method)
+        if isinstance(answer, raw.RawAnswer) and answer.truncated and request.line:
+            # What broke off is no answer, and may have told all the same, to one who asks oddly, what is sold.
+            response = _answered(answer, coding.started(answer.body, _coding(answer.headers), self.max_body))
+        return response, failure, began
 
     def _read_frames(self, request: Request) -> Answered:
         parts = urlsplit(request.url)
@@ -165,15 +172,7 @@ class Reader:
         body, failure = coding.decoded([answer.body], _coding(answer.headers), self.max_body)
         if failure and method != "HEAD":
             return None, failure, None
-        response = Response(
-            status=answer.status,
-            reason=answer.reason,
-            version=answer.version,
-            headers=answer.headers,
-            body=body,
-            after=answer.after,
-        )
-        return response, None, None
+        return _answered(answer, body), None, None
 
     def _cut(self, answer: raw.RawAnswer) -> Failure:
         match answer.cut:
@@ -183,6 +182,18 @@ class Reader:
                 return Failure(kind="body-limit", detail=coding.too_long(self.max_body))
             case _:
                 return Failure(kind=answer.cut, detail="the answer breaks off: it ends before its content does")
+
+
+def _answered(answer: raw.RawAnswer, body: bytes) -> Response:
+    return Response(
+        status=answer.status,
+        reason=answer.reason,
+        version=answer.version,
+        headers=answer.headers,
+        body=body,
+        after=answer.after,
+        aside=answer.aside,
+    )
 
 
 def _noting(chunks: Iterable[bytes], began: list[float]) -> Iterator[bytes]:

@@ -153,7 +153,7 @@ def is_down(had: Exchange) -> bool:
 
 def _ails(had: Exchange, first: list[Exchange]) -> bool:
     """Whether an answer is slow, or fails, beside those before; a target that shuts us out does not."""
-    if had.response is None:
+    if had.response is None or had.failure:
         return True
     return had.response.status >= 500 or slow(had, first)
 

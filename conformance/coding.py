@@ -1,11 +1,12 @@
 """Content codings: what the bytes of a body decode to, within bounds and to the last of them."""
 
+import contextlib
 import zlib
 from collections.abc import Iterable, Iterator
 
 from conformance.exchange import Failure
 
-__all__ = ["decoded", "too_long"]
+__all__ = ["decoded", "started", "too_long"]
 
 _CODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 _SLICE = 4096
@@ -29,6 +30,20 @@ def decoded(chunks: Iterable[bytes], coding: str, limit: int) -> tuple[bytes, Fa
     except zlib.error as error:
         return b"", Failure(kind="coding", detail=f"the {coding} body does not decode: {error}")
     return bytes(body), None
+
+
+def started(body: bytes, coding: str, limit: int) -> bytes:
+    """What the beginning of a body decodes to, as far as that goes: nothing of what is in a coding that is not known."""
+    coding = coding.strip().lower()
+    if not coding or coding == "identity":
+        return body[:limit]
+    had = bytearray()
+    with contextlib.suppress(zlib.error):
+        for part in _unpacked([body], coding, limit) if coding in _CODINGS else ():
+            had += part
+            if len(had) >= limit:
+                break
+    return bytes(had[:limit])
 
 
 def too_long(limit: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from conformance import facts
 from conformance.asking import request_to
 from conformance.exchange import Exchange, Request, Response
-from conformance.marks import holds, marked
+from conformance.marks import disguised, holds, marked
 from conformance.paid import NOTHING
 from conformance.probe import Probe
 from conformance.profile import Endpoint, Family, Profile
@@ -114,7 +114,9 @@ def shows(probe: Probe, label: str) -> bool:
     if endpoint is None or endpoint.marker is None or had is None:
         return False
     sold = probe.kept["paid"].response if "paid" in probe.kept else None
-    return bool(marked(had, endpoint.marker)) or (sold is not None and holds(had, sold))
+    return bool(marked(had, endpoint.marker) or disguised(had, endpoint.marker)) or (
+        sold is not None and holds(had, sold)
+    )
 
 
 def ask_all(probe: Probe, ways: Iterable[str], plain: Spelling, write: Write, *, start: str = "") -> None:

@@ -131,7 +131,8 @@ class Request:
         path = self.url.partition("://")[2].partition("/")[2].partition("#")[0]
         given = {name.lower() for name, _ in self.headers}
         fields = list(self.headers)
-        if "host" not in given:
+        # Who writes the line himself means what he leaves out.
+        if "host" not in given and not self.line:
             fields.insert(0, ("Host", parts.netloc))
         if self.body and not given & {"content-length", "transfer-encoding"}:
             fields.append(("Content-Length", str(len(self.body))))
@@ -157,6 +158,8 @@ class Response:
     body: bytes = field(default=b"", repr=False)
     after: bytes = field(default=b"", repr=False)
     """Bytes that followed the framed message, such as content in answer to HEAD."""
+    aside: bytes = field(default=b"", repr=False)
+    """The fields of interim answers before it and of its trailer section, a line each; only bytes on a socket show them."""
 
     def values(self, name: str) -> tuple[str, ...]:
         """The field values of ``name``, one per field line."""
@@ -274,6 +277,7 @@ class Exchange:
                 "headers": [list(pair) for pair in r.headers],
                 "body": _packed(r.body),
                 "after": _packed(r.after),
+                **({"aside": _packed(r.aside)} if r.aside else {}),
             }
         if self.failure:
             document["failure"] = {"kind": self.failure.kind, "detail": self.failure.detail}
@@ -302,6 +306,7 @@ class Exchange:
                 headers=_fields(answered["headers"]),
                 body=_unpacked(answered["body"]),
                 after=_unpacked(answered["after"]),
+                aside=_unpacked(answered.get("aside", {"text": ""})),
             ),
             failure=failed and Failure(**failed),
             at=document["at"],

@@ -62,18 +62,23 @@ def _as_json(plain: Spelling) -> Spelling | None:
     )
 
 
+_OTHERS = (
+    *("GET", "POST", "OPTIONS", "TRACE", "QUERY", "CONFORMANCE", "PUT", "PATCH"),
+    *("PROPFIND", "SEARCH", "REPORT", "LINK", "TRACK", "DEBUG", "ANY"),
+)
 # DELETE comes last: who serves it may do what it says.
 METHODS: Mapping[str, Respelt] = {
     "lower case": _spelled_method(str.lower),
+    "a capital alone": _spelled_method(str.capitalize),
     "one small letter": _spelled_method(lambda name: name[:-1] + name[-1:].lower()),
     "HEAD": lambda plain: _method("HEAD")(plain) if plain.method != "GET" else None,
-    **{name: _method(name) for name in ("GET", "POST", "OPTIONS", "TRACE", "QUERY", "CONFORMANCE", "PUT", "PATCH")},
+    **{name: _method(name) for name in _OTHERS},
     "GET, its content in the query": _asked_by_query,
     "DELETE": _method("DELETE"),
 }
 
 
-def _overridden(method: str, *, by: str, where: str = "field") -> Respelt:
+def _overridden(method: str, *, by: str, where: str = "field", small: bool = False) -> Respelt:
     """Sent as ``method``, with ``by`` in a place that is said to count for more; empty is the method itself."""
 
     def respelt(plain: Spelling) -> Spelling | None:
@@ -81,8 +86,10 @@ def _overridden(method: str, *, by: str, where: str = "field") -> Respelt:
         made = plain if sent == plain.method else _method(sent)(plain)
         if sent == told or made is None:
             return None
+        told = told.lower() if small else told
         if where == "query":
-            return replace(made, query="&".join(filter(None, (made.query, f"_method={told}"))))
+            named = (f"{name}={told}" for name in ("_method", "method", *_OVERRIDES[:1]))
+            return replace(made, query="&".join(filter(None, (made.query, *named))))
         if where == "form":
             form = ("Content-Type", "application/x-www-form-urlencoded")
             return replace(made.with_fields(form), body=f"_method={told}".encode())
@@ -92,16 +99,18 @@ def _overridden(method: str, *, by: str, where: str = "field") -> Respelt:
     return respelt
 
 
-_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Method")
 OVERRIDE: Mapping[str, Respelt] = {
     "POST, overridden by fields": _overridden("POST", by=""),
     "POST, overridden in the query": _overridden("POST", by="", where="query"),
     "POST, overridden in a form": _overridden("POST", by="", where="form"),
+    "POST, overridden by fields in small letters": _overridden("POST", by="", small=True),
     "PUT, overridden by fields": _overridden("PUT", by=""),
     "GET, overridden by fields": _overridden("GET", by=""),
     "GET, overridden in the query": _overridden("GET", by="", where="query"),
     "overridden to OPTIONS by fields": _overridden("", by="OPTIONS"),
     "overridden to HEAD by fields": _overridden("", by="HEAD"),
+    "overridden to nothing known by fields": _overridden("", by="CONFORMANCE"),
     "overridden to OPTIONS in the query": _overridden("", by="OPTIONS", where="query"),
     "overridden to OPTIONS by fields of a proxy": _overridden("", by="OPTIONS", where="proxy"),
 }
@@ -122,10 +131,19 @@ def _chunked(body: bytes) -> bytes:
     return b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
 
 
+_PARTS = b'--conformance\r\nContent-Disposition: form-data; name="conformance"\r\n\r\n1\r\n--conformance--\r\n'
 BODIES: Mapping[str, Respelt] = {
     "a content of JSON": _content(b'{"conformance":1}', "application/json"),
     "a content of a form": _content(b"conformance=1", "application/x-www-form-urlencoded"),
     "a content that is no JSON": _content(b"{", "application/json", over=True),
+    "a content of XML": _content(b"<conformance/>", "application/xml"),
+    "a content in parts": _content(_PARTS, "multipart/form-data; boundary=conformance"),
+    "a content of a list": _content(b"[]", "application/json"),
+    "a long content": _content(b'{"conformance":"' + b"a" * 120_000 + b'"}', "application/json"),
+    "in chunks, and with a length": lambda plain: replace(
+        plain.with_fields(("Content-Length", str(len(_chunked(plain.body)))), ("Transfer-Encoding", "chunked")),
+        body=_chunked(plain.body),
+    ),
     "in chunks": lambda plain: replace(
         plain, fields=(*plain.fields, ("Transfer-Encoding", "chunked")), body=_chunked(plain.body)
     ),
@@ -161,21 +179,87 @@ def _and(more: str) -> Respelt:
     return queried(lambda query: "&".join(filter(None, (query, more))))
 
 
-_FLAGS = ("debug", "test", "preview", "free", "trial", "demo", "paid", "admin", "internal", "bypass", "skip_payment")
+_FLAGS = (
+    *("debug", "test", "preview", "free", "trial", "demo", "paid", "admin", "internal", "bypass", "skip_payment"),
+    *("dev", "draft", "sandbox", "testnet", "mock", "dry_run", "sample", "premium", "subscribed", "unlocked"),
+    *(
+        "authorized",
+        "auth",
+        "gift",
+        "share",
+        "noauth",
+        "nopaywall",
+        "nocache",
+        "refresh",
+        "verbose",
+        "explain",
+        "trace",
+    ),
+)
+_WORDS = (
+    *(
+        "env=test",
+        "mode=test",
+        "role=admin",
+        "access=full",
+        "plan=pro",
+        "tier=premium",
+        "skip=payment",
+        "paywall=false",
+    ),
+    *(
+        "paywall=0",
+        "cache=false",
+        "limit=0",
+        "utm_source=google",
+        "ref=google",
+        "source=rss",
+        "view=full",
+        "expand=all",
+    ),
+)
 _FORMS = ("format", "output", "alt", "_format")
-_VIEWS = ("amp", "print", "raw", "embed", "download", "export", "_rsc", "__a", "noredirect")
-_PAID = ("payment", "x-payment", "payment-signature", "token", "signature", "receipt", "tx", "access_token", "api_key")
+_VIEWS = (
+    "amp",
+    "print",
+    "raw",
+    "embed",
+    "download",
+    "export",
+    "_rsc",
+    "__a",
+    "noredirect",
+    "json",
+    "full",
+    "mobile",
+    "app",
+)
+_PAID = (
+    *("payment", "x-payment", "payment-signature", "token", "signature", "receipt", "tx", "access_token", "api_key"),
+    *("proof", "txHash", "tx_hash", "invoice", "jwt", "key", "apikey", "coupon", "promo"),
+)
 QUERIES: Mapping[str, Respelt] = {
     "an empty one": lambda plain: replace(plain, query="") if not plain.query else None,
     "a further parameter": _and("conformance=1"),
     "flags that open doors": _and("&".join(f"{name}=true" for name in _FLAGS)),
     "flags that open doors, in numbers": _and("&".join(f"{name}=1" for name in _FLAGS)),
     "the name of a style sheet": _and("/x.css"),
+    "words that open doors": _and("&".join(_WORDS)),
+    "names that open doors": _and("&".join(_FLAGS)),
+    "another form of the answer, XML": _and("&".join(f"{name}=xml" for name in _FORMS)),
+    "another form of the answer, CSV": _and("&".join(f"{name}=csv" for name in _FORMS)),
+    "another version, or language": _and("version=1&v=1&api-version=1&lang=en&locale=en"),
     "another form of the answer": _and("&".join(f"{name}=json" for name in _FORMS)),
     "another view of the page": _and("&".join(f"{name}=1" for name in _VIEWS)),
-    "a script that calls back": _and("callback=conformance&jsonp=conformance"),
+    "a script that calls back": _and("callback=conformance&jsonp=conformance&cb=conformance"),
     "what looks like a payment": _and("&".join(f"{name}=conformance" for name in _PAID)),
     "for a robot": _and("_escaped_fragment_="),
+    "parameters in brackets": _and("conformance[]=1&conformance[a]=1"),
+    "one parameter twice": _and("conformance=1&conformance=2"),
+    "with a semicolon": _and("conformance=1;conformance=2"),
+    "with nothing but a sign": queried(lambda query: f"&={query and '&'}{query}"),
+    "a name of all objects": _and("__proto__=1&constructor=1"),
+    "one that is too long": _and(f"conformance={'a' * 9000}"),
     "a long one": _and(f"conformance={'a' * 5000}"),
     "an escape that is none": _and("conformance=%zz"),
     "an escape that breaks off": _and("conformance=%"),

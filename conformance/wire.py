@@ -241,6 +241,7 @@ class Wire:
                 headers=self._fields(answered.headers),
                 body=self._content(answered.body),
                 after=self._content(answered.after),
+                aside=self._content(answered.aside),
             ),
             failure=failed and Failure(kind=failed.kind, detail=self._text(failed.detail)),
             seen=exchange.seen and exchange.seen.told(self._text),

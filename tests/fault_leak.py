@@ -1,5 +1,6 @@
 """Faults by which something gets out that ought not to: what is sold, to some client or to all, and what is secret."""
 
+import base64
 import gzip
 import json
 from collections import Counter
@@ -274,6 +275,18 @@ LEAK = (
     fault(
         "the refusal has the paid answer in escapes",
         refusals(_in_escapes),
+        "http.no-paid-content",
+        at=("weather",),
+    ),
+    fault(
+        "the refusal has the paid answer in base64",
+        problem(preview=base64.b64encode(b'{"sky": "sunny"}').decode()),
+        "http.no-paid-content",
+        at=("weather",),
+    ),
+    fault(
+        "the refusal has the paid answer as JSON in a text",
+        problem(preview='{"sky": "\\u0073unny"}'),
         "http.no-paid-content",
         at=("weather",),
     ),

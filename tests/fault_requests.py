@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from judging import Edit
 from turnstile import PATH, Asked, Read, Said, Ways, exact, said
 
-__all__ = ["FAULTS", "UNPROVEN", "Round", "around", "without_witness"]
+__all__ = ["FAULTS", "UNPROVEN", "Round", "around", "skips", "without_witness"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +286,7 @@ FAULTS: tuple[Round, ...] = (
             guards=read(unquote),
         ),
         "encoded-letters",
+        "encoded-slashes",
     ),
     around(
         "its router takes %u for an escape",
@@ -402,6 +403,7 @@ FAULTS: tuple[Round, ...] = (
         "its guard knows its own host alone",
         skips(lambda asked: not asked.has("host").startswith("127.0.0.1")),
         "hosts",
+        "special-fields",
     ),
     around("it trusts a host inside", skips(lambda asked: asked.has("host") == "localhost"), "hosts"),
     around("its router goes where X-Original-URL says", _only(told("x-original-url")), "rewritten-url"),

@@ -1,5 +1,6 @@
 """Legal variants of an offer by itself."""
 
+import json
 from typing import Any
 
 from altering import (
@@ -77,7 +78,21 @@ def _for_old_clients(answer: Answer) -> None:
     answer.say(document | {"accepts": ways})
 
 
+def _asks_about_the_sky(document: dict[str, Any], _: int) -> None:
+    document["resource"]["description"] = "Whether it is sunny, overcast, or the start of a heatwave"
+
+
+def _says_its_offer_again(answer: Answer) -> None:
+    if (offer := answer.get("payment-required")) and answer.get("content-type") == "application/problem+json":
+        answer.body = json.dumps(json.loads(answer.body) | {"offer": offer}).encode()
+
+
 OFFER: tuple[Legal, ...] = (
+    legal(
+        "its offer has the words of the paid answer, and stands in the body again",
+        then(plain(_asks_about_the_sky, 2), refusals(_says_its_offer_again)),
+        where=("/weather",),
+    ),
     legal(
         "what it does not say is null",
         then(plain(_nothings), way("scheme", "barter")),

@@ -25,7 +25,7 @@ from fault_requests import (
 )
 from turnstile import PATH, SOLD, Asked, Said, Ways, said
 
-__all__ = ["LEGAL"]
+__all__ = ["LEGAL", "legal_if"]
 
 
 def _to_usual(asked: Asked) -> Said | None:
@@ -46,6 +46,11 @@ def _odd(asked: Asked) -> bool:
 def _if(odd: Callable[[Asked], object], answer: Said) -> Ways:
     """Says ``answer`` where a request is odd."""
     return Ways(first=lambda asked: answer if odd(asked) else None)
+
+
+def legal_if(answer: Said) -> Ways:
+    """Says ``answer`` to whatever no usual request has."""
+    return _if(_odd, answer)
 
 
 def _method(*known: str, answer: Said) -> Ways:

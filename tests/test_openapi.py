@@ -55,6 +55,22 @@ def test_a_correct_api_of_fifty_operations_is_conformant(server: Server) -> None
     assert took < 60
 
 
+@pytest.mark.parametrize("told", [{"unknown": ["*"]}, {"free": ["*"]}], ids=["unknown", "free"])
+def test_a_document_of_which_nothing_costs_by_the_profile_leaves_the_class_open(
+    server: Server, told: dict[str, Any]
+) -> None:
+    """Who claims the class and names all that costs otherwise has no operation that was seen to refuse."""
+    whole = document()
+    whole["paths"] = {path: item for path, item in whole["paths"].items() if path == "/v1/thing0"}
+    for operation in whole["paths"]["/v1/thing0"].values():
+        operation.pop("x-payment-info", None)
+    server[0].begin(document=whole)
+    run = run_of(server, **told)
+    (row,) = (r for r in run.results.values() if r.requirement == "openapi.document")
+    assert row.outcome is Outcome.UNTESTABLE
+    assert run.verdict is not Verdict.CONFORMANT
+
+
 def at(name: str, change: Any, when: Any = lambda _: True) -> Any:
     """``change`` for requests of one operation that are so."""
 

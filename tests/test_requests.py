@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fault_requests import FAULTS, UNPROVEN, Round, dotted, matrixless, merged, read, slashed
+from fault_ways import MORE_FAULTS, MORE_LEGAL
 from judging import Judged, judged
 from legal_requests import LEGAL
 from turnstile import PATH, Asked, Turnstile, Ways, turnstile
@@ -71,7 +72,7 @@ def told(run: Judged) -> set[str]:
     return {f"{r.requirement}: {r.outcome}: {r.finding}" for r in run.results.values() if r.finding}
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=a_name)
+@pytest.mark.parametrize("fault", (*FAULTS, *MORE_FAULTS), ids=a_name)
 def test_a_way_round_turns_red_what_the_table_says(fault: Round, server: Server) -> None:
     """Exactly the listed rows break; the one that is drawn may as well, as it asks the same and more."""
     run = run_of(fault, server)
@@ -88,7 +89,7 @@ def test_a_way_round_turns_red_what_the_table_says(fault: Round, server: Server)
         assert run.verdict is not Verdict.NOT_CONFORMANT
 
 
-@pytest.mark.parametrize("legal", LEGAL, ids=a_name)
+@pytest.mark.parametrize("legal", (*LEGAL, *MORE_LEGAL), ids=a_name)
 def test_a_turnstile_without_a_way_round_turns_red_nothing(legal: Round, server: Server) -> None:
     """Every requirement holds or does not apply, and the verdict is the best."""
     run = run_of(legal, server)
@@ -107,6 +108,22 @@ def test_what_is_not_seen_of_a_way_round_is_not_said_to_hold(unproven: Round, se
     assert run.verdict is Verdict.INCOMPLETE
 
 
+@pytest.mark.parametrize("which", [3, 4])
+def test_a_usual_request_that_is_served_once_leaves_all_open(which: int, server: Server) -> None:
+    """Whoever gives the same request what is sold, for once and to nobody who paid, is not conformant for it."""
+    asked: list[Asked] = []
+
+    def lets(one: Asked) -> bool:
+        asked.append(one)
+        return len(asked) == which
+
+    run = run_of(Round(name="", make=lambda: Ways(skips=lets)), server)
+    assert run.red() == []
+    reasons = {r.finding.reason for r in run.of(Outcome.UNTESTABLE) if r.finding}
+    assert any("it is open at times" in reason for reason in reasons)
+    assert run.verdict is Verdict.INCOMPLETE
+
+
 def test_every_scored_requirement_of_requests_has_a_fault() -> None:
     """No check on a way round that an edition scores is one that cannot fail."""
     assert {id for fault in FAULTS for id in fault.ids} == SCORED
@@ -120,7 +137,7 @@ def test_every_allowed_phrase_of_requests_has_a_variant() -> None:
 
 def test_no_two_turnstiles_have_the_same_name() -> None:
     """A name in a report of this suite means one entry of the tables."""
-    names = [entry.name for entry in (*FAULTS, *LEGAL, *UNPROVEN)]
+    names = [entry.name for entry in (*FAULTS, *MORE_FAULTS, *LEGAL, *MORE_LEGAL, *UNPROVEN)]
     assert len(set(names)) == len(names)
 
 

@@ -53,6 +53,10 @@ class Said:
     fields: Mapping[str, str] = field(default_factory=dict)
     bare: bool = False
     """Whether it goes out without a Content-Length, and the connection is not closed for it."""
+    before: str = ""
+    """What goes out before it: interim answers, whole."""
+    trailers: Mapping[str, str] = field(default_factory=dict)
+    """Fields behind its content, which goes out in one chunk then."""
 
 
 Read = Callable[[Asked], Asked]
@@ -151,10 +155,16 @@ class Turnstile:
             await asyncio.sleep(pause)
         head = not isinstance(asked, str) and asked.method.upper() == "HEAD"
         fields = {"Server": "turnstile", **answer.fields}
-        if not answer.bare:
+        body = answer.body
+        if answer.trailers:
+            fields["Transfer-Encoding"] = "chunked"
+            rest = "".join(f"{name}: {value}\r\n" for name, value in answer.trailers.items())
+            body = b"%x\r\n%s\r\n0\r\n%s\r\n" % (len(body), body, rest.encode("latin-1"))
+        elif not answer.bare:
             fields["Content-Length"] = fields.get("Content-Length", str(len(answer.body)))
         lines = [f"HTTP/1.1 {answer.status} {_phrase(answer.status)}", *(f"{n}: {v}" for n, v in fields.items())]
-        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + (b"" if head else answer.body))
+        whole = answer.before + "\r\n".join([*lines, "", ""])
+        writer.write(whole.encode("latin-1") + (b"" if head else body))
         await writer.drain()
         return not isinstance(asked, str) and asked.version == "HTTP/1.1" and "close" not in asked.has("connection")
 

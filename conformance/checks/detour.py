@@ -23,7 +23,7 @@ from conformance.evidence import Evidence
 from conformance.exchange import Exchange, Response
 from conformance.framing import CONTENT, USUAL
 from conformance.http2 import BATCH, BEHIND, BEHIND_PAID, START, spoken_over, ways_of
-from conformance.marks import holds, marked
+from conformance.marks import disguised, holds, marked
 from conformance.outcome import Inapplicable, Unanswered, Untestable, Violation
 from conformance.profile import Family, Marker, MarkerKind
 from conformance.ways import FOLDER, JOIN, PARTS, WAYS, Group, Part
@@ -104,7 +104,16 @@ def shown(evidence: Evidence, label: str) -> str:
         return ""
     if sold and holds(had, sold) and not holds(evidence.response("unpaid"), sold):
         return "the body"
-    return "" if _says(evidence.exchange(label), marker) else marked(had, marker)
+    return "" if _says(evidence.exchange(label), marker) else marked(had, marker) or _disguised(evidence, had)
+
+
+def _disguised(evidence: Evidence, had: Response) -> str:
+    """In what dress the marker stands in an answer; empty where the refusal, or a page that is nowhere, has it so too."""
+    if not (dress := disguised(had, marker := _marker(evidence))):
+        return ""
+    nowhere = evidence.exchanges.get(NOWHERE)
+    others = (evidence.response("unpaid"), nowhere.response if nowhere else None)
+    return "" if any(other and disguised(other, marker) for other in others) else f"the answer, as {dress}"
 
 
 def _says(exchange: Exchange, marker: Marker) -> bool:
@@ -135,6 +144,7 @@ def opens_nothing(evidence: Evidence, group: Group, batch: str) -> None:
     _find(evidence, labels, batch)
     if len(labels) < len(wanted):
         raise _unasked(len(wanted) - len(labels), len(wanted))
+    _shut_throughout(evidence)
     as_before(evidence, after(batch))
     _ran_unseen(evidence, batch)
     proven(evidence)
@@ -170,6 +180,7 @@ def opens_nothing_in_http2(evidence: Evidence) -> None:
     if not any(evidence.exchange(label).response for label in labels):
         reason = f"the target answers no request in HTTP/2: {failed.detail if failed else 'no answer'}"
         raise Inapplicable(reason)
+    _shut_throughout(evidence)
     _as_first(evidence, first)
     _ran_unseen(evidence, BATCH)
     proven(evidence)
@@ -212,6 +223,7 @@ def stands_open(evidence: Evidence) -> None:
     for label in labels:
         if f"{label}{PLAIN}" in evidence.exchanges and not shown(evidence, label):
             as_before(evidence, f"{label}{PLAIN}")
+    _shut_throughout(evidence)
     proven(evidence)
 
 
@@ -222,18 +234,20 @@ def _find(evidence: Evidence, labels: list[str], batch: str) -> None:
         exchange = evidence.exchange(label)
         if label == FOLDER and _may_list(evidence):
             continue
-        if exchange.failure and exchange.failure.kind not in _HANGS_UP and not awaits_content(exchange):
+        # What broke off may have told enough.
+        where = shown(evidence, label) if exchange.response or not exchange.failure else ""
+        if not where and exchange.failure and not (_hangs_up(exchange) or awaits_content(exchange)):
             unpayable = exchange.failure.kind == "unpayable"
             open_.append(
                 Untestable(exchange.failure.detail)
                 if unpayable
                 else Unanswered(exchange.failure.detail, at=exchange.request.line, exchange=label)
             )
-        elif where := shown(evidence, label):
+        elif where:
             if why := _doubt(evidence, label):
                 open_.append(Untestable(why))
             else:
-                raise _opened(evidence, label, f"{evidence.response(label).shown()} with what is sold, in {where}")
+                raise _opened(evidence, label, f"{_told(evidence, label).shown()} with what is sold, in {where}")
         if batch and (times := _ran(evidence, label)):
             if why := _bought(evidence, label):
                 open_.append(Untestable(why))
@@ -258,6 +272,17 @@ def _may_list(evidence: Evidence) -> bool:
     return _marker(evidence).kind in {MarkerKind.POINTER, MarkerKind.HEADER}
 
 
+def _hangs_up(exchange: Exchange) -> bool:
+    """Whether a target refuses by hanging up: before it said anything, or in the middle of saying no."""
+    failed, had = exchange.failure, exchange.response
+    return failed is not None and failed.kind in _HANGS_UP and (had is None or had.status >= 400)
+
+
+def _told(evidence: Evidence, label: str) -> Response:
+    """The answer called ``label``, or as much of it as came."""
+    return evidence.exchange(label).response or evidence.response(label)
+
+
 def _opened(evidence: Evidence, label: str, received: str) -> Violation:
     name = label.removeprefix(VARIANT).removesuffix(WATCHED)
     reason = f"the usual request is refused before and after: {evidence.response('unpaid').shown()}"
@@ -278,7 +303,8 @@ def _opened(evidence: Evidence, label: str, received: str) -> Violation:
 
 def _doubt(evidence: Evidence, label: str) -> str:
     """Why an answer that shows what is sold is no way round all the same; empty when it is one."""
-    told = f"{label} is answered {evidence.response(label).shown()} with what is sold"
+    answer = _told(evidence, label)
+    told = f"{label} is answered {answer.shown()} with what is sold"
     if f"{label}{AGAIN}" not in evidence.exchanges:
         return f"{told}, as others are that are no way round"
     if not shown(evidence, f"{label}{AGAIN}"):
@@ -295,7 +321,7 @@ def _doubt(evidence: Evidence, label: str) -> str:
     if f"{label}{FREE}" in evidence.exchanges and shown(evidence, f"{label}{FREE}"):
         return f"{told}, and so is a path that is free: {_FOR_EVERYBODY}"
     sold = _sold(evidence)
-    if evidence.response(label).status >= 400 and not (sold and holds(evidence.response(label), sold)):
+    if answer.status >= 400 and not (sold and holds(answer, sold)):
         return f"{told}: the marker stands in an error, and it is not known whether that gives anything away"
     return _bought(evidence, label)
 
@@ -344,6 +370,15 @@ def _ran_unseen(evidence: Evidence, batch: str) -> None:
     if not any(moved(evidence.exchanges[label]) for label in evidence.exchanges if label.endswith(WATCHED)):
         reason = f"the witness moved while the requests of {batch} were asked, and for none of them when asked again: do others use this target?"
         raise Untestable(reason)
+
+
+def _shut_throughout(evidence: Evidence) -> None:
+    """Raises Untestable where the usual request was answered with what is sold, whenever that was."""
+    for label in evidence.labels("as usual"):
+        if label != NOWHERE and (where := shown(evidence, label)):
+            told = _told(evidence, label).shown()
+            reason = f"the usual request itself, {label}, is answered {told} with what is sold, in {where}: it is open at times"
+            raise Untestable(reason)
 
 
 def as_before(evidence: Evidence, label: str) -> None:

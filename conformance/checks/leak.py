@@ -8,7 +8,7 @@ from conformance.checks.http import refusal
 from conformance.evidence import Evidence
 from conformance.exchange import Response
 from conformance.gather import again, as_browser, cross_origin, no_accept, paid, spoofed_host, strangers, unpaid
-from conformance.marks import holds, marked, strings
+from conformance.marks import disguised, holds, marked, strings, unpacked
 from conformance.outcome import Inapplicable, Untestable, Violation
 from conformance.profile import Family
 
@@ -55,6 +55,17 @@ def not_served(evidence: Evidence, response: Response, label: str) -> None:
             at="body",
             exchange=label,
         )
+    if (dress := disguised(response, marker)) and marker.value not in _offered(response):
+        raise Violation(
+            expected=f"an unpaid answer without the marker {marker.value!r}, in whatever form",
+            received=f"the marker, as {dress}",
+            exchange=label,
+        )
+
+
+def _offered(response: Response) -> str:
+    """What an offer of x402 in a field says: a page often has it once more, and its words are for everybody."""
+    return "\n".join(unpacked(value) for value in response.values("payment-required"))
 
 
 def not_for_a_decline(evidence: Evidence) -> None:

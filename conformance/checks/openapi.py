@@ -47,6 +47,12 @@ def test_document(evidence: Evidence) -> None:
     if lost := unmatched(evidence.profile):
         reason = f"the profile names {', '.join(lost)}, and the document has no such operation ([openapi])"
         raise Untestable(reason)
+    known = operations(evidence.profile)
+    if not any(charge(evidence.profile, one) is Charge.PAID or one.price is not None for one in known):
+        reason = (
+            "no operation of the document is known to cost, so that none is seen to refuse: name it in openapi.paid"
+        )
+        raise Untestable(reason) if evidence.claimed("openapi") else Inapplicable(reason)
 
 
 @check("openapi.paid-is-refused", cases, drawn=_DRAWN)
