@@ -60,6 +60,7 @@ def not_served(evidence: Evidence, response: Response, label: str) -> None:
             expected=f"an unpaid answer without the marker {marker.value!r}, in whatever form",
             received=f"the marker, as {dress}",
             exchange=label,
+            reason="if those words are free, choose a marker that stands in nothing free (endpoint.marker)",
         )
 
 
