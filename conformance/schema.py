@@ -108,7 +108,7 @@ def _multiple_of(_: object, divisor: Any, instance: object, __: object) -> Itera
         yield ValidationError(f"{instance!r} is not a multiple of {divisor!r}")
 
 
-_DIGITS = 400
+_DIGITS = 5000
 """More than any number of JSON has that Python reads as one."""
 
 

@@ -333,8 +333,8 @@ OFFER = (
         at=V2,
     ),
     fault(
-        "an extension's schema counts in numbers that are too large",
-        extension({"info": {"n": 10**400}, "schema": {"properties": {"n": {"multipleOf": 0.5}}}}),
+        "an extension's number is large, and no multiple of what its schema says",
+        extension({"info": {"n": 10**400}, "schema": {"properties": {"n": {"multipleOf": 0.3}}}}),
         "x402.offer.extension-info-fits",
         at=V2,
     ),
