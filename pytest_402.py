@@ -5,6 +5,9 @@ beside the package, not in it: a project may well have a package of its own that
 """
 
 import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,7 +44,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     asked = early_config.known_args_namespace
     if asked.conformance_profile is not None:
         _refuse_another_package()
-        from conformance import collect  # noqa: PLC0415 - nothing is imported until the option is given
+        with _not_rewritten():
+            from conformance import collect  # noqa: PLC0415 - nothing is imported until the option is given
 
         asked.file_or_dir = [str(collect.CHECKS)]
         asked.confcutdir = str(collect.CHECKS)
@@ -51,15 +55,31 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hands over to the session, if a profile was named."""
     if (names := config.getoption("conformance_profile")) is not None:
         _refuse_another_package()
-        from conformance import session  # noqa: PLC0415
+        with _not_rewritten():
+            from conformance import session  # noqa: PLC0415
 
-        session.begin(config, names)
+            session.begin(config, names)
         return
     for option in ("conformance_only", "conformance_report", "conformance_real_money"):
         if config.getoption(option):
             flag = "--" + option.replace("_", "-")
             msg = f"{flag} needs --conformance-profile=NAME: there is no target to judge"
             raise pytest.UsageError(msg)
+
+
+@contextmanager
+def _not_rewritten() -> Iterator[None]:
+    """Imports what is imported as pip compiled it.
+
+    pytest compiles each module of each plugin once more, to show what an assertion compared: seconds in a fresh
+    environment, and wherever no bytecode may be written, for modules that assert nothing.
+    """
+    finders = list(sys.meta_path)
+    sys.meta_path[:] = [finder for finder in finders if type(finder).__module__ != "_pytest.assertion.rewrite"]
+    try:
+        yield
+    finally:
+        sys.meta_path[:] = finders
 
 
 def _refuse_another_package() -> None:

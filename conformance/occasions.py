@@ -7,13 +7,14 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from conformance.asking import Changes
-from conformance.attempts import GOOD, OWN_FIELD, Attempts, drop_unpayable, label, versions
+from conformance.attempts import GOOD, OWN_FIELD, Attempts, drop_unpayable, good, label, versions
 from conformance.gather import unpaid
 from conformance.paid import Paid
 from conformance.probe import Carry, Probe
 from conformance.profile import Variation
 from conformance.protocols import x402
 from conformance.purse import Order
+from conformance.waits import Asking, Waits
 
 __all__ = [
     "after_paid",
@@ -47,7 +48,7 @@ def variation(how: Variation | None) -> Changes:
     return changes
 
 
-def hanging(probe: Probe) -> None:
+def _hanging(probe: Probe) -> Asking:
     """A good payment, and then payments about which the facilitator never answers, all at the same time.
 
     One that we waited for in vain is asked again by itself: a server that does one thing after the other is slow for
@@ -59,7 +60,8 @@ def hanging(probe: Probe) -> None:
         control = probe.pay(label(version, "hanging", GOOD), Order(version=version))
         if control.failure is None or control.failure.kind != "unpayable":
             orders |= {label(version, "hanging", name): Order(version=version, faults=(name,)) for name in names}
-    probe.pay_together(orders)
+    sent = probe.ready(orders)
+    probe.came(sent, (yield sent))
     late = [here for here in orders if (failed := probe.kept[here].failure) and failed.kind == "timeout"]
     _until_asked(probe, late)
     for version in versions(probe):
@@ -67,6 +69,9 @@ def hanging(probe: Probe) -> None:
         if first and probe.pay(first, orders[first]).response:
             for here in others:
                 del probe.kept[here]
+
+
+hanging = Waits(name="hanging", asks=_hanging)
 
 
 def _until_asked(probe: Probe, labels: Sequence[str]) -> None:
@@ -180,7 +185,20 @@ def order_of(paid: Paid) -> tuple[str, ...]:
     return tuple(dict.fromkeys(call.kind for call in paid.calls))
 
 
-promptly = Attempts(group="promptly", orders={"slow": Order(version=0, faults=("settle/slow",), delay=_SLOW)})
+def _promptly(probe: Probe) -> Asking:
+    good("promptly")(probe)
+    orders = {
+        label(version, "promptly", "slow"): Order(version=version, faults=("settle/slow",), delay=_SLOW)
+        for version in versions(probe)
+        if not ((failed := probe.kept[label(version, "promptly", GOOD)].failure) and failed.kind == "unpayable")
+    }
+    sent = probe.ready(orders)
+    for here in orders.keys() - {here for here, _ in sent}:
+        drop_unpayable(probe, here, probe.kept[here])
+    probe.came(sent, (yield sent))
+
+
+promptly = Waits(name="promptly", asks=_promptly)
 """A payment whose settlement takes a while."""
 
 

@@ -16,9 +16,9 @@ from conformance.protocols import x402
 from conformance.purse import Made, Order, Purse, Standing, Unpayable
 from conformance.selector import at_pointer
 from conformance.window import Window
-from conformance.wire import Wire
+from conformance.wire import Turn, Wire
 
-__all__ = ["Carry", "Copy", "Gather", "Hand", "Probe"]
+__all__ = ["Carry", "Copy", "Gather", "Hand", "Probe", "Sent"]
 
 _LAG = 0.3
 """Seconds for which we look whether a witness moves by itself."""
@@ -30,6 +30,10 @@ Carry = Callable[[str], Changes]
 
 Hand = Callable[[Request], Exchange]
 """Who sends a request in the place of our own client, and tells what came of it."""
+
+
+Sent = tuple[str, Turn]
+"""A request that is sent beside others, and what it is called."""
 
 
 class Gather(Protocol):
@@ -70,6 +74,8 @@ class Probe:
     """Whether the run has ended: nothing is started any more then."""
     window: Window | None = None
     """The browser of the run; None where the profile names none."""
+    company: Mapping[str, Mapping[str, "Probe"]] = field(default_factory=dict)
+    """By the name of a gather that takes long, and of an endpoint: the probes of the run at which it is due."""
     _gathered: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def at(self, endpoint: Endpoint) -> "Probe":
@@ -88,13 +94,29 @@ class Probe:
 
     def gather(self, gather: Gather) -> tuple[str, ...]:
         """Runs ``gather`` unless it has run; the labels that it kept."""
-        if gather.__name__ not in self._gathered:
+        if not self.has_gathered(gather):
             before = set(self.kept)
             gather(self)
-            # A gather may build on another: what that one kept stays its own.
-            before |= {label for labels in self._gathered.values() for label in labels}
-            self._gathered[gather.__name__] = tuple(label for label in self.kept if label not in before)
+            self.note(gather, before)
         return self._gathered[gather.__name__]
+
+    def has_gathered(self, gather: Gather) -> bool:
+        """Whether ``gather`` has run here."""
+        return gather.__name__ in self._gathered
+
+    def note(self, gather: Gather, before: set[str]) -> None:
+        """Notes that ``gather`` has run, and kept what is kept now and was not ``before``."""
+        self._gathered[gather.__name__] = tuple(self._new(before))
+
+    def forget(self, before: set[str]) -> None:
+        """Drops what a gather kept that is broken off, and will begin again."""
+        for label in self._new(before):
+            del self.kept[label]
+
+    def _new(self, before: set[str]) -> list[str]:
+        # A gather may build on another: what that one kept stays its own.
+        before = before.union(*self._gathered.values())
+        return [label for label in self.kept if label not in before]
 
     def drawn(self, gathers: Sequence[Gather], ask: Callable[["Probe"], None]) -> Evidence:
         """What one drawn example brings in, beside what ``gathers`` brought; the example's own is never shared."""
@@ -113,16 +135,15 @@ class Probe:
 
     def send(self, label: str, request: Request, *, raw: bool = False, by: Hand | None = None) -> Exchange:
         """Sends ``request`` as it stands, ``raw`` and ``by`` as in ``ask``, and keeps it as ``label``."""
-        account = self.endpoint.name if self.endpoint else ""
         if self._standing.open:
             self.kept[label] = Exchange(request=request, failure=Failure(kind="unpayable", detail=self._standing.open))
             return self.kept[label]
         with self.purse.among_others():
             if by:
-                self.kept[label] = self.wire.send_by(by, request, account=account)
+                self.kept[label] = self.wire.send_by(by, request, account=self.account)
                 return self.kept[label]
             send = self.wire.send_raw if raw else self.wire.send
-            exchange = send(request, account=account, back_off=not means_429(self.profile, self.endpoint))
+            exchange = send(request, account=self.account, back_off=not means_429(self.profile, self.endpoint))
         self.kept[label] = exchange
         return exchange
 
@@ -219,26 +240,44 @@ class Probe:
 
     def pay_together(self, orders: Mapping[str, Order]) -> None:
         """Sends one request for each of ``orders`` at the same time, and keeps each under its label."""
-        made = {}
-        account = self.endpoint.name if self.endpoint else ""
         with self.purse.among_others():
-            for label, order in orders.items():
-                try:
-                    made[label] = self._made(order)
-                except Unpayable:
-                    self.pay(label, order)
-                    continue
-                self.made[label] = made[label]
-                self.purse.instruct(made[label], order, self.wire.timeout)
-            if not made:
-                return
-            requests = [
-                request_to(self.profile, self.endpoint, headers={x402.PAYMENT[payment.note.version]: payment.value})
-                for payment in made.values()
-            ]
-            answered = self.wire.send_together(requests, account=account)
-        for (label, payment), exchange in zip(made.items(), answered, strict=True):
-            self.kept[label] = replace(exchange, paid=self.purse.followed(payment))
+            sent = self.ready(orders)
+            answered = self.wire.send_in_turn([turn for _, turn in sent])
+        self.came(sent, answered)
+
+    def ready(self, orders: Mapping[str, Order]) -> list[Sent]:
+        """The endpoint's request with the payment of each of ``orders``; what cannot be paid is kept as a failure."""
+        return [
+            (label, Turn(request=self.carrying(self.made[label]), account=self.account))
+            for label, order in orders.items()
+            if self.make(label, order)
+        ]
+
+    def came(self, sent: Sequence[Sent], answered: Sequence[Exchange]) -> None:
+        """Keeps what came of requests that ``ready`` made, and what the facilitator was asked by now."""
+        for (label, _), exchange in zip(sent, answered, strict=True):
+            self.kept[label] = replace(exchange, paid=self.purse.followed(self.made[label]))
+
+    def make(self, label: str, order: Order) -> bool:
+        """Makes the payment of ``order`` and tells the facilitator about it; if it cannot be made, ``label`` says why."""
+        try:
+            made = self._made(order)
+        except Unpayable:
+            self.pay(label, order)
+            return False
+        self.made[label] = made
+        self.purse.instruct(made, order, self.wire.timeout)
+        return True
+
+    def carrying(self, made: Made, changes: Changes | None = None) -> Request:
+        """The endpoint's request, with ``changes``, that carries ``made``."""
+        carried = Changes(headers={x402.PAYMENT[made.note.version]: made.value})
+        return request_to(self.profile, self.endpoint, **_both(changes or Changes(), carried))
+
+    @property
+    def account(self) -> str:
+        """Whose request budget pays."""
+        return self.endpoint.name if self.endpoint else ""
 
     def repeat(
         self, label: str, made: Made, *, watched: bool = False, raw: bool = False, **changes: Unpack[Changes]
@@ -262,7 +301,6 @@ class Probe:
         What the facilitator was asked, and what the witness reads before and after, stands with the first: nobody can
         tell for which of them. Where the payment cannot be made, the exchange called ``label`` is a failure.
         """
-        account = self.endpoint.name if self.endpoint else ""
         with self.purse.alone():
             try:
                 made = self._made(order)
@@ -272,7 +310,7 @@ class Probe:
             self.purse.instruct(made, order, self.wire.timeout)
             sent = copies(made)
             before = self.witnessed()
-            answered = self.wire.send_at_once([copy.request for copy in sent], account=account)
+            answered = self.wire.send_at_once([copy.request for copy in sent], account=self.account)
             after = self.witnessed()
         for copy, exchange in zip(sent, answered, strict=True):
             self.kept[copy.label] = replace(exchange, paid=copy.made.note)

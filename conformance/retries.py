@@ -5,16 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from conformance.asking import Changes, request_to
 from conformance.attempts import GOOD, drop_unpayable, label, versions
-from conformance.exchange import Exchange, Request
+from conformance.exchange import Exchange
 from conformance.occasions import failing, hanging, variation
 from conformance.paid import NOTHING
-from conformance.probe import Probe
+from conformance.probe import Probe, Sent
 from conformance.profile import Entitlement
-from conformance.protocols import x402
 from conformance.protocols.x402.payment import Flow
-from conformance.purse import Made, Order, Unpayable
+from conformance.purse import Made, Order
+from conformance.waits import Asking, Waits
 from conformance.wire import Turn
 
 __all__ = [
@@ -178,7 +177,7 @@ def failed_and_retried(probe: Probe) -> None:
             _once_more(probe, here + UNAIDED)
 
 
-def while_slow(probe: Probe) -> None:
+def _while_slow(probe: Probe) -> Asking:
     """Requests whose handler is slow, all at the same time: what can happen to a payment while it is at work.
 
     One payment is valid for as long as it takes to settle at once, one comes again meanwhile, and one is left alone.
@@ -190,23 +189,30 @@ def while_slow(probe: Probe) -> None:
         here = label(version, IN_FLIGHT, GOOD)
         if _once(probe) and not probe.pay(here, Order(version=version), watched=True).failure:
             orders |= {label(version, IN_FLIGHT, name): Order(version=version) for name in (SLOW, LEFT_SLOW)}
-    with probe.purse.alone():
-        before = probe.witnessed()
-        _sent(probe, [turn for here, order in orders.items() for turn in _slow_turns(probe, here, order)])
-        for here, order in orders.items():
-            # Who does one thing after the other is slow for another reason.
-            if any(_is_late(probe, each) for each in (here, here + AGAIN)):
-                _sent(probe, _slow_turns(probe, here, order))
-        left = [here for here in orders if here.endswith(LEFT_SLOW)]
-        for here in left:
-            _until_done(probe, here)
-        if orders:
-            _count_runs(probe, orders, before)
-        for here in left:
-            _twice_more(probe, here)
+    before = probe.witnessed()
+    sent = [one for here, order in orders.items() for one in _slow_turns(probe, here, order)]
+    _came(probe, sent, (yield sent))
+    for here, order in orders.items():
+        # Who does one thing after the other is slow for another reason.
+        if any(_is_late(probe, each) for each in (here, here + AGAIN)):
+            sent = _slow_turns(probe, here, order)
+            _came(probe, sent, (yield sent))
+    left = [here for here in orders if here.endswith(LEFT_SLOW)]
+    for here in left:
+        _until_done(probe, here)
+    # Nothing is at work any more, here or beside us.
+    yield ()
+    if orders:
+        yield from _count_runs(probe, orders, before)
+    for here in left:
+        _twice_more(probe, here)
 
 
-def _count_runs(probe: Probe, orders: Mapping[str, Order], before: int | None) -> None:
+while_slow = Waits(name="while_slow", asks=_while_slow, alone=True)
+"""What happens to payments while what they are for is made."""
+
+
+def _count_runs(probe: Probe, orders: Mapping[str, Order], before: int | None) -> Asking:
     """Notes how often the handler ran, and tries what comes again by itself where that is more often than it was paid."""
     after = probe.witnessed()
     if before is None or after is None:
@@ -222,7 +228,8 @@ def _count_runs(probe: Probe, orders: Mapping[str, Order], before: int | None) -
             alone, rest = (label(order.version, IN_FLIGHT, name) for name in (ALONE, AT_REST))
             probe.rest(rest, probe.kept[here])
             begins = probe.witnessed()
-            _sent(probe, _slow_turns(probe, alone, order))
+            sent = _slow_turns(probe, alone, order)
+            _came(probe, sent, (yield sent))
             ends = probe.witnessed()
             if begins is not None and ends is not None:
                 _note(probe, alone, (begins, ends))
@@ -240,16 +247,16 @@ def _may_have_run(exchange: Exchange) -> bool:
     return exchange.took > AT_WORK
 
 
-def _slow_turns(probe: Probe, here: str, order: Order) -> list[tuple[str, Turn]]:
+def _slow_turns(probe: Probe, here: str, order: Order) -> list[Sent]:
     """What is sent of one payment while its handler is slow; nothing where it cannot be made."""
     how = variation(probe.endpoint.slow if probe.endpoint else None)
-    if not _made(probe, here, order):
+    if not probe.make(here, order):
         return []
-    request = _request(probe, probe.made[here], how)
+    turn = Turn(request=probe.carrying(probe.made[here], how), account=probe.account)
     if here.endswith(LEFT_SLOW):
-        return [(here, Turn(request=request, stay=partial(time.sleep, _LATER)))]
-    comes_again = [(here + AGAIN, Turn(request=request, after=_LATER))] if f" {IN_FLIGHT}: " in here else []
-    return [(here, Turn(request=request)), *comes_again]
+        return [(here, replace(turn, stay=partial(time.sleep, _LATER)))]
+    comes_again = [(here + AGAIN, replace(turn, after=_LATER))] if f" {IN_FLIGHT}: " in here else []
+    return [(here, turn), *comes_again]
 
 
 def _is_late(probe: Probe, here: str) -> bool:
@@ -257,43 +264,20 @@ def _is_late(probe: Probe, here: str) -> bool:
     return failure is not None and failure.kind == "timeout"
 
 
-def _sent(probe: Probe, turns: Sequence[tuple[str, Turn]]) -> None:
-    """Sends and keeps ``turns`` by their labels; what the facilitator was asked stands with the first of copies."""
-    if not turns:
-        return
-    answered = probe.wire.send_in_turn([turn for _, turn in turns], account=_account(probe))
-    for (here, _), exchange in zip(turns, answered, strict=True):
+def _came(probe: Probe, sent: Sequence[Sent], answered: Sequence[Exchange]) -> None:
+    """Keeps what came of ``sent``; what the facilitator was asked stands with the first of copies."""
+    for (here, _), exchange in zip(sent, answered, strict=True):
         made = probe.made[here.removesuffix(AGAIN)]
         probe.kept[here] = replace(exchange, paid=made.note if here.endswith(AGAIN) else probe.purse.followed(made))
 
 
-def _made(probe: Probe, here: str, order: Order) -> bool:
-    """Whether the payment of ``order`` was made; if not, ``here`` says why."""
-    try:
-        probe.made[here] = probe.purse.make(probe.offer(order.version), order)
-    except Unpayable:
-        probe.pay(here, order)
-        return False
-    probe.purse.instruct(probe.made[here], order, probe.wire.timeout)
-    return True
-
-
 def _leave(probe: Probe, here: str, order: Order, stay: Callable[[Made], object], *, reset: bool = False) -> None:
     """Sends the payment of ``order`` and hangs up after ``stay``."""
-    if _made(probe, here, order):
+    if probe.make(here, order):
         made = probe.made[here]
-        request = _request(probe, made, Changes())
-        exchange = probe.wire.hang_up(request, stay=lambda: stay(made), reset=reset, account=_account(probe))
+        request = probe.carrying(made)
+        exchange = probe.wire.hang_up(request, stay=lambda: stay(made), reset=reset, account=probe.account)
         probe.kept[here] = replace(exchange, paid=probe.purse.followed(made))
-
-
-def _request(probe: Probe, made: Made, changes: Changes) -> Request:
-    carried = {**changes.get("headers", {}), x402.PAYMENT[made.note.version]: made.value}
-    return request_to(probe.profile, probe.endpoint, **Changes(**{**changes, "headers": carried}))
-
-
-def _account(probe: Probe) -> str:
-    return probe.endpoint.name if probe.endpoint else ""
 
 
 def _once(probe: Probe) -> bool:
@@ -313,7 +297,7 @@ def _twice_at_once(probe: Probe, here: str) -> None:
     """As ``_twice_more``, both at the same moment; what the facilitator was asked stands with the first."""
     if made := _sent_before(probe, here):
         probe.purse.forgive(made)
-        answered = probe.wire.send_at_once([_request(probe, made, Changes())] * 2, account=_account(probe))
+        answered = probe.wire.send_at_once([probe.carrying(made)] * 2, account=probe.account)
         notes = (probe.purse.followed_on(made), made.note)
         for more, exchange, note in zip((AGAIN, MORE), answered, notes, strict=True):
             probe.kept[here + more] = replace(exchange, paid=note)

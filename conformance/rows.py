@@ -1,6 +1,6 @@
 """Which rows an edition scores at a profile's endpoints, and what it would take to ask them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from conformance import catalogue, keys
@@ -108,32 +108,44 @@ def lacking(row: Row, profile: Profile) -> dict[str, str]:
     """The means without which ``row`` cannot be asked here, each with a sentence that says so."""
     endpoint = place_of(profile, row.endpoint)
     name = f'endpoint "{endpoint.name}"' if endpoint else "the target"
-    told = {
-        "plain": _no_writing(row, profile),
-        "forge": 'target.environment is "production": only plain requests are sent'
-        if profile.target.environment is Environment.PRODUCTION
-        else "",
-        "pay": _no_payment(profile),
-        "facilitator": _no_payment(profile) or _no_script(profile),
-        "failing": ""
-        if endpoint and endpoint.failing
-        else f"the profile does not say how {name} is made to fail (failing)",
-        "slow": "" if endpoint and endpoint.slow else f"the profile does not say how {name} is made slow (slow)",
-        "witness": "" if endpoint and endpoint.witness else f"the profile names no witness for {name}",
-        "browser": ""
-        if profile.browser
-        else "the profile names no browser ([browser] executable; it takes the extra of that name as well)",
-        "observe": "" if profile.observe else "the profile names no probe of state ([observe.NAME])",
-        "restart": _no_restart(profile),
-        "paid-identity": keys.nobody_is_served(endpoint, profile),
-        "another-caller": keys.no_other_caller(endpoint, profile),
-        "terms": "" if endpoint and endpoint.terms else f"the profile states no terms for {name}",
-        "marker": ""
-        if (endpoint and (endpoint.marker or _declines(endpoint, profile))) or (not endpoint and _paid(profile))
-        else f"the profile names no marker for {name}",
+    told: dict[str, Callable[[], str]] = {
+        "plain": lambda: _no_writing(row, profile),
+        "forge": lambda: _no_forgery(profile),
+        "pay": lambda: _no_payment(profile),
+        "facilitator": lambda: _no_payment(profile) or _no_script(profile),
+        "failing": lambda: _unless(
+            endpoint and endpoint.failing, f"the profile does not say how {name} is made to fail (failing)"
+        ),
+        "slow": lambda: _unless(endpoint and endpoint.slow, f"the profile does not say how {name} is made slow (slow)"),
+        "witness": lambda: _unless(endpoint and endpoint.witness, f"the profile names no witness for {name}"),
+        "browser": lambda: _unless(
+            profile.browser,
+            "the profile names no browser ([browser] executable; it takes the extra of that name as well)",
+        ),
+        "observe": lambda: _unless(profile.observe, "the profile names no probe of state ([observe.NAME])"),
+        "restart": lambda: _no_restart(profile),
+        "paid-identity": lambda: keys.nobody_is_served(endpoint, profile),
+        "another-caller": lambda: keys.no_other_caller(endpoint, profile),
+        "terms": lambda: _unless(endpoint and endpoint.terms, f"the profile states no terms for {name}"),
+        "marker": lambda: _unless(
+            (endpoint and (endpoint.marker or _declines(endpoint, profile))) or (not endpoint and _paid(profile)),
+            f"the profile names no marker for {name}",
+        ),
     }
-    needs = sorted(row.requirement.needs)
-    return {need: why for need in needs if (why := told.get(need, f"this version has no means for {need}"))}
+    lacks = {
+        need: told[need]() if need in told else f"this version has no means for {need}"
+        for need in sorted(row.requirement.needs)
+    }
+    return {need: why for need, why in lacks.items() if why}
+
+
+def _unless(there: object, why: str) -> str:
+    return "" if there else why
+
+
+def _no_forgery(profile: Profile) -> str:
+    production = profile.target.environment is Environment.PRODUCTION
+    return 'target.environment is "production": only plain requests are sent' if production else ""
 
 
 def _no_writing(row: Row, profile: Profile) -> str:

@@ -24,6 +24,7 @@ from conformance.probe import Gather, Probe
 from conformance.profile import Profile
 from conformance.purse import Purse
 from conformance.rows import Row, left_out
+from conformance.waits import Waits
 from conformance.window import Window
 from conformance.wire import Wire
 
@@ -110,6 +111,8 @@ class Run:
     window: Window | None = None
     """The browser; one of its own, if none is given and the profile names one."""
     _probes: dict[str, Probe] = field(default_factory=dict)
+    _company: dict[str, dict[str, Probe]] = field(default_factory=dict)
+    """By the name of a gather that takes long, and of an endpoint: where it is due."""
     _checks: dict[str, Check] = field(default_factory=dict)
     _until_end: ExitStack = field(default_factory=ExitStack)
     _broken_off: threading.Event = field(default_factory=threading.Event)
@@ -146,6 +149,12 @@ class Run:
         What such a check asks the target first, it asks now. Nothing is begun where an instance may be in the way of
         the target.
         """
+        for row in rows:
+            if left_out(row, self.profile):
+                continue
+            for gather in self._checks[row.requirement.id].gathers:
+                if isinstance(gather, Waits):
+                    self._company.setdefault(gather.__name__, {})[row.endpoint] = self._probe(row)
         apart = []
         for row in rows if memory.beside(self.profile) else ():
             gathers, probe = self._checks[row.requirement.id].gathers, self._probe(row)
@@ -183,6 +192,7 @@ class Run:
                 until_end=self._until_end,
                 broken_off=self._broken_off,
                 window=self.window,
+                company=self._company,
             ),
         )
 

@@ -44,6 +44,8 @@ class Turn:
     """Seconds by which it is later than the first."""
     stay: Callable[[], object] | None = None
     """What we wait for before we hang up on it; None where its answer is read."""
+    account: str = ""
+    """The endpoint whose request budget pays."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,12 +102,15 @@ class Wire:
 
     def send_together(self, requests: Sequence[Request], *, account: str = "") -> tuple[Exchange, ...]:
         """Sends ``requests`` at the same time, each as ``send_raw`` does, and returns when all are answered."""
-        return self.send_in_turn([Turn(request=request) for request in requests], account=account)
+        return self.send_in_turn([Turn(request=request, account=account) for request in requests])
 
-    def send_in_turn(self, turns: Sequence[Turn], *, account: str = "") -> tuple[Exchange, ...]:
+    def send_in_turn(self, turns: Sequence[Turn]) -> tuple[Exchange, ...]:
         """Sends each of ``turns`` in its time, all on connections of their own, and returns when all are over."""
-        refused = [self._refusal(turn.request, account) for turn in turns]
-        self._asked[account] = self._asked.get(account, 0) + len(turns)
+        if not turns:
+            return ()
+        refused = [self._refusal(turn.request, turn.account) for turn in turns]
+        for turn in turns:
+            self._asked[turn.account] = self._asked.get(turn.account, 0) + 1
         with ThreadPoolExecutor(len(turns)) as pool:
             asked = [
                 pool.submit(self._in_turn, turn) if refusal is None else None

@@ -39,6 +39,7 @@ ROOMS = (
         "probe",
         "gather",
         "attempts",
+        "waits",
         "occasions",
         "caching",
         "replays",

@@ -38,16 +38,19 @@ def app(
     claims: Claims | None = None,
     *,
     accounts: Ledger | None = None,
+    keeps: bool = False,
 ) -> Starlette:
     """The sandbox as an ASGI application that is reached at ``public_url``, without a slash at the end.
 
     ``facilitator`` is the base URL of an x402 facilitator, which has ``patience`` seconds for an answer; without one,
     no payment is taken. ``goods`` are what is sold, ``claims`` what is remembered of payments: in memory, if not given.
-    ``accounts`` are who has credits.
+    ``accounts`` are who has credits; ``keeps``, whether connections to the facilitator are kept.
     """
     handled = dict.fromkeys((good.path.strip("/") for good in goods), 0) | dict.fromkeys(account.KEYED, 0)
     kept = claims or InMemory()
-    till = Till(facilitator=facilitator, public_url=public_url, patience=patience, claims=kept) if facilitator else None
+    till = None
+    if facilitator:
+        till = Till(facilitator=facilitator, public_url=public_url, patience=patience, claims=kept, keeps=keeps)
     routes = [Route(good.path, _sold(good, public_url, till, handled), methods=[good.method]) for good in goods]
     routes += [Route("/health", _health), Route("/pay", _pay), Route("/robots.txt", _robots)]
     routes += [Route("/.well-known/x402", _answer(advert.listing(goods, public_url)))]
@@ -69,8 +72,8 @@ def serve(port: int, store: str = "") -> None:
     ``store`` is a file for used payments, which instances share and which outlives them; without one it is memory.
     """
     claims = InFile(store) if store else None
-    served = app(f"http://127.0.0.1:{port}", os.environ.get("FACILITATOR_URL", ""), claims=claims)
-    uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")
+    served = app(f"http://127.0.0.1:{port}", os.environ.get("FACILITATOR_URL", ""), claims=claims, keeps=True)
+    uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 
 def _sold(good: Good, public_url: str, till: Till | None, handled: dict[str, int]) -> Endpoint:

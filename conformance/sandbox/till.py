@@ -10,6 +10,7 @@ import base64
 import json
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +64,14 @@ class Till:
     patience: float = 1.5
     """Seconds for one call to the facilitator, whatever it drips."""
     claims: Claims = field(default_factory=InMemory)
+    keeps: bool = False
+    """Whether connections to the facilitator are kept: only where one loop runs until the process ends."""
     _memory: Memory = field(default_factory=Memory)
     _trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    _line: httpx.AsyncClient | None = None
+
+    def __post_init__(self) -> None:
+        self._line = self._client() if self.keeps else None
 
     async def sell(self, request: Request, good: Good, version: int, value: str, make: Make) -> Response:
         """The answer to a request that brings ``value`` in the payment field of ``version``."""
@@ -173,6 +180,9 @@ class Till:
         receipt = {"success": False, "errorReason": reason, "transaction": tried, "network": network, "payer": payer}
         raise _Refused(f"the payment was not settled: {reason}", receipt=receipt)
 
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(trust_env=False, verify=self._trust, timeout=self.patience)
+
     async def _ask(self, what: str, payment: _Payment) -> Mapping[str, Any]:
         body = {
             "x402Version": payment.version,
@@ -180,8 +190,8 @@ class Till:
             "paymentRequirements": payment.requirements,
         }
         try:
-            client = httpx.AsyncClient(trust_env=False, verify=self._trust, timeout=self.patience)
-            async with asyncio.timeout(self.patience), client:
+            line = nullcontext(self._line) if self._line else self._client()
+            async with asyncio.timeout(self.patience), line as client:
                 answer = await client.post(f"{self.facilitator}/{what}", json=body)
             told = answer.json()
         except (httpx.HTTPError, TimeoutError, ValueError) as error:

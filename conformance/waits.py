@@ -1,0 +1,99 @@
+"""What takes long, asked at several endpoints at the same time where the target can."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+from conformance.exchange import Exchange
+from conformance.probe import Probe, Sent
+
+__all__ = ["Asking", "Waits"]
+
+Asking = Generator[Sequence[Sent], Sequence[Exchange], None]
+"""What is asked at one endpoint: yields what is sent at the same time, and is given what came of each."""
+
+_MOST = 20
+"""Requests at the same time at most: as many as a volley has."""
+_PROMPT = 1.0
+"""Seconds after which a request that brought no call to the facilitator yet stood in a queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """A gather whose requests take long: at one endpoint by itself, and then at the others of the run together.
+
+    Only where each request of the first was seen to at once; and an endpoint whose requests then stood in a queue is
+    asked by itself all the same.
+    """
+
+    name: str
+    asks: Callable[[Probe], Asking]
+    alone: bool = False
+    """Whether nobody else in this run asks the target meanwhile."""
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+    def __call__(self, probe: Probe) -> None:
+        """Asks."""
+        with probe.purse.alone() if self.alone else probe.purse.among_others():
+            company = [each for each in probe.company.get(self.name, {}).values() if each is not probe]
+            asked = [(each, label) for each in company if each.has_gathered(self) for label in each.gather(self)]
+            others = [each for each in company if not each.has_gathered(self)]
+            together = others and asked and all(_prompt(each, label, each.kept[label]) for each, label in asked)
+            if not (together and self._together(probe, others)):
+                going = self.asks(probe)
+                _go_on(probe, going, next(going, None))
+
+    def _together(self, probe: Probe, others: Sequence[Probe]) -> bool:
+        """Asks at all of them that fit in; whether ``probe`` is done."""
+        begun: list[tuple[Probe, set[str], Asking, Sequence[Sent]]] = []
+        for each in (probe, *others):
+            # Whose handlers count in one place do not run at the same time.
+            if any(_witness(each) == _witness(other) is not None for other, *_ in begun):
+                continue
+            before, going = set(each.kept), self.asks(each)
+            sent = next(going, ())
+            if sum(len(turns) for *_, turns in begun) + len(sent) > _MOST:
+                going.close()
+                each.forget(before)
+                break
+            begun.append((each, before, going, sent))
+        answers = iter(probe.wire.send_in_turn([turn for *_, sent in begun for _, turn in sent]))
+        came = [[next(answers) for _ in sent] for *_, sent in begun]
+        well = []
+        for (each, before, going, sent), exchanges in zip(begun, came, strict=True):
+            if all(_prompt(each, label, exchange) for (label, _), exchange in zip(sent, exchanges, strict=True)):
+                well.append((each, before, going, _next(going, exchanges)))
+            else:
+                going.close()
+                each.forget(before)
+        for each, before, going, sent_next in well:
+            _go_on(each, going, sent_next)
+            if each is not probe:
+                each.note(self, before)
+        return any(each is probe for each, *_ in well)
+
+
+def _go_on(probe: Probe, going: Asking, sent: Sequence[Sent] | None) -> None:
+    while sent is not None:
+        sent = _next(going, probe.wire.send_in_turn([turn for _, turn in sent]))
+
+
+def _next(going: Asking, exchanges: Sequence[Exchange]) -> Sequence[Sent] | None:
+    try:
+        return going.send(exchanges)
+    except StopIteration:
+        return None
+
+
+def _witness(probe: Probe) -> object:
+    return probe.endpoint.witness if probe.endpoint else None
+
+
+def _prompt(probe: Probe, label: str, exchange: Exchange) -> bool:
+    """Whether a request was seen to at once; what comes again while it is at work may wait for it."""
+    if (made := probe.made.get(label)) is None:
+        return True
+    calls = probe.purse.followed(made).calls
+    return (calls[0].at - exchange.at if calls else exchange.took) <= _PROMPT
