@@ -159,7 +159,9 @@ def judged(
     try:
         sanity: dict[str, Exchange] = {"first": wire.send(first, back_off=back_off)}
         run = Run(profile=loaded, edition=edition, wire=wire, purse=purse, window=window)
-        results = {row.key: run.judge(row) for row in sorted(scored, key=lambda row: order.index(row.requirement.id))}
+        turns = sorted(scored, key=lambda row: order.index(row.requirement.id))
+        run.begin(turns)
+        results = {row.key: run.judge(row) for row in turns}
         sanity["last"] = wire.send(first, back_off=back_off)
     finally:
         wire.close()

@@ -367,7 +367,7 @@ LEGAL_SETTLEMENT: tuple[PaidLegal, ...] = (
         "x402.settlement.every-charge-is-served: payments that are taken one after another",
         "x402.settlement.concurrent-use: payments that are taken one after another",
         "x402.settlement.concurrent-use-unaided: payments that are taken one after another",
-        serial=True,
+        tills=1,
         goods=_ANY,
     ),
 )

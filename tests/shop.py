@@ -32,7 +32,7 @@ _MOMENT = 0.02
 """Seconds in which a shop finds out whether somebody is still there."""
 _SEAMS = (
     *("opens", "rewrite", "change", "asks", "hears", "runs", "streams", "verifies"),
-    *("again", "eager", "lazy", "serial", "waits", "patience", "beside", "cuts", "left", "cancels", "queues"),
+    *("again", "eager", "lazy", "tills", "waits", "patience", "beside", "cuts", "left", "cancels", "queues"),
 )
 """Members of Shop that make it another one."""
 _BETWEEN = ("asks", "hears", "again", "eager", "lazy", "waits", "streams", "verifies")
@@ -165,8 +165,8 @@ class Shop:
     """It settles as soon as a payment is verified, and tells its till when that settles."""
     lazy: float | None = None
     """It tells its till at once that all is settled, and settles that many seconds later."""
-    serial: bool | None = None
-    """It takes one payment after another."""
+    tills: int | None = None
+    """How many payments it takes at a time; the others stand in a queue."""
     waits: float | None = None
     """Seconds that it gives one call to the facilitator."""
     patience: float | None = None
@@ -188,7 +188,7 @@ class Shop:
     """By nonce, of the payments whose content is sent early: that a settlement began."""
     _early: dict[str, Told] = field(default_factory=dict)
     _later: set[asyncio.Task[None]] = field(default_factory=set)
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _free: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     def begin(self, **flaws: Any) -> None:
@@ -198,6 +198,7 @@ class Shop:
         assert not flaws, flaws
         self.inner = self.build(self.patience or _PATIENCE, not any(getattr(self, name) for name in _BETWEEN))
         self._early.clear()
+        self._free = asyncio.Semaphore(self.tills or 1)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Answers one request."""
@@ -264,8 +265,8 @@ class Shop:
         return answer
 
     def _queue(self, brought: Brought) -> contextlib.AbstractAsyncContextManager[Any]:
-        if brought.value and self.serial:
-            return self._turn
+        if brought.value and self.tills:
+            return self._free
         if brought.value and self.queues:
             return self._turns.setdefault(_nonce(brought.payment), asyncio.Lock())
         return contextlib.nullcontext()

@@ -174,7 +174,7 @@ def test_a_queue_before_a_payment_is_no_silence() -> None:
 
     rules = ("x402.settlement.answers-in-time", "x402.settlement.unknown-outcome")
     with shop() as found:
-        judged = judged_paid(found, goods=("/weather",), only=rules, edit=hurried, serial=True, patience=0.6)
+        judged = judged_paid(found, goods=("/weather",), only=rules, edit=hurried, tills=1, patience=0.6)
     assert {result.outcome for result in judged.results.values()} == {Outcome.PASSED}, judged.red()
 
 
