@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
@@ -29,7 +28,6 @@ from conformance.budget import own_payer
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome
 from conformance.profile import Environment, FacilitatorMode, Profile, ProfileError
-from conformance.protocols.x402 import signing
 from conformance.purse import Means, Purse
 from conformance.redaction import Redactor
 from conformance.report import document, terminal
@@ -142,15 +140,12 @@ class Session:
         try:
             own_payer(self._profile)
             where = self._begin_facilitator()
-            with ThreadPoolExecutor(1) as pool:
-                if self._facilitator:
-                    pool.submit(signing.prepare)
-                if how := self._profile.target.start:
-                    self._folder = tempfile.mkdtemp(prefix="conformance-scratch-")
-                    self._running = tempfile.mkdtemp(prefix="conformance-running-")
-                    self._process = target.start(
-                        self._profile, how, environ=os.environ, facilitator=where, scratch=self._folder
-                    )
+            if how := self._profile.target.start:
+                self._folder = tempfile.mkdtemp(prefix="conformance-scratch-")
+                self._running = tempfile.mkdtemp(prefix="conformance-running-")
+                self._process = target.start(
+                    self._profile, how, environ=os.environ, facilitator=where, scratch=self._folder
+                )
         except ProfileError as error:
             raise pytest.UsageError(str(error)) from error
         self._means = Means(

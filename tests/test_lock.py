@@ -40,8 +40,6 @@ def probe(tmp_path: Path) -> Iterator[Probe]:
         endpoint = next(e for e in loaded.endpoints if e.name == "weather")
         probe = Probe(profile=loaded, wire=wire, purse=purse, endpoint=endpoint)
         probe.gather(unpaid)
-        # The first one imports what signs.
-        assert probe.pay("first", Order(version=2)).response
         yield probe
         wire.close()
 

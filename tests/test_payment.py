@@ -5,8 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import independent
 import offers
 import pytest
+from eth_keys import KeyAPI
+from eth_keys.backends import NativeECCBackend
+from eth_keys.exceptions import BadSignature
+from eth_utils.address import to_checksum_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +23,9 @@ from conformance.protocols.x402.signing import (
     Oddity,
     Payer,
     Signature,
+    Typed,
+    checksummed,
+    digest,
     oddities,
     permit_transfer,
     read,
@@ -31,8 +39,36 @@ VECTORS: list[dict[str, Any]] = SIGNED["vectors"]
 ADDRESS = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C"
 WORDS = st.integers(min_value=0, max_value=2**256 - 1)
 KEYS = st.integers(min_value=1, max_value=ORDER - 1).map(lambda number: number.to_bytes(32))
-# The first signature of a process takes longer than the others, and a busy machine longer still.
+# A busy machine takes longer than Hypothesis allows.
 UNHURRIED = settings(deadline=None)
+ADDRESSES = st.binary(min_size=20, max_size=20).map(to_checksum_address)
+TRANSFERS = st.builds(
+    transfer_with_authorization,
+    name=st.text(),
+    version=st.text(),
+    chain_id=WORDS,
+    asset=ADDRESSES,
+    sender=ADDRESSES,
+    to=ADDRESSES,
+    value=WORDS,
+    valid_after=WORDS,
+    valid_before=WORDS,
+    nonce=st.binary(min_size=32, max_size=32),
+)
+PERMITS = st.builds(
+    permit_transfer,
+    chain_id=WORDS,
+    token=ADDRESSES,
+    amount=WORDS,
+    spender=ADDRESSES,
+    nonce=WORDS,
+    deadline=WORDS,
+    to=ADDRESSES,
+    valid_after=WORDS,
+    facilitator=st.none() | ADDRESSES,
+)
+# The curve in Python, where eth_account would use the library that we use.
+CURVE = KeyAPI(NativeECCBackend)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -231,6 +267,96 @@ def test_a_signature_recovers_to_its_key(key: bytes, value: int, after: int, bef
     assert oddities(signature) == frozenset()
 
 
+@UNHURRIED
+@given(message=TRANSFERS | PERMITS, key=KEYS)
+def test_we_sign_as_an_independent_signer_does(message: Typed, key: bytes) -> None:
+    """Whatever is transferred or permitted, hash, signature, signer and address are those of eth_account."""
+    signature, payer = sign(message, key), Payer.of(key).address
+    assert digest(message) == independent.digest(message)
+    assert signature == independent.sign(message, key)
+    assert payer == independent.address(key)
+    assert recover(message, signature) == independent.signer(message, signature) == payer
+
+
+@settings(deadline=None, max_examples=25)
+@given(message=TRANSFERS | PERMITS, key=KEYS)
+def test_another_curve_gives_the_same_signature(message: Typed, key: bytes) -> None:
+    """Signatures are those of RFC 6979, byte by byte: secp256k1 in Python makes them too, and finds the same key."""
+    private = CURVE.PrivateKey(key)
+    theirs = private.sign_msg_hash(digest(message))
+    assert read(sign(message, key)) == Signature(r=theirs.r, s=theirs.s, parity=theirs.v)
+    assert Payer.of(key).address == private.public_key.to_checksum_address()
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    r=st.integers(1, 99) | st.integers(1, ORDER - 1),
+    s=st.integers(1, 99) | st.integers(1, ORDER - 1) | st.integers(ORDER - 99, ORDER - 1),
+    parity=st.integers(0, 1),
+)
+def test_any_signature_recovers_as_on_another_curve(r: int, s: int, parity: int) -> None:
+    """Any r and s, high s too, recover to the signer that secp256k1 in Python finds, or to nobody where it finds none."""
+    message = offers.payment(2, "eip3009").typed
+    try:
+        found = CURVE.ecdsa_recover(digest(message), CURVE.Signature(vrs=(parity, r, s)))
+        expected = found.to_checksum_address()
+    except BadSignature:
+        expected = None
+    made = Signature(r=r, s=s, parity=parity).hex()
+    assert recover(message, made) == recover(message, f"{made[:-2]}{parity:02x}") == expected
+    if s < 1 << 255:
+        assert recover(message, f"0x{r:064x}{s | parity << 255:064x}") == expected
+
+
+def test_the_example_of_the_standard_has_its_hash_and_signature() -> None:
+    """The mail in EIP-712 (assets/eip-712/Example.js): a struct in which another stands twice, and a string."""
+    person = (("name", "string"), ("wallet", "address"))
+    mail = Typed(
+        primary="Mail",
+        types={"Person": person, "Mail": (("from", "Person"), ("to", "Person"), ("contents", "string"))},
+        domain={"name": "Ether Mail", "version": "1", "chainId": 1, "verifyingContract": "0x" + "Cc" * 20},
+        message={
+            "from": {"name": "Cow", "wallet": "0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"},
+            "to": {"name": "Bob", "wallet": "0x" + "bB" * 20},
+            "contents": "Hello, Bob!",
+        },
+    )
+    assert digest(mail).hex() == "be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2"
+    cow = Payer.of(bytes.fromhex("c85ef7d79691fe79573b1a7064c19c1a9819ebdbd1faaab1a8ec92344438aaf4"))
+    assert cow.address == mail.message["from"]["wallet"]
+    assert read(sign(mail, cow.key)) == Signature(
+        r=0x4355C47D63924E8A72E509B65029052EB6C299D53A04E167C5775FD466751C9D,
+        s=0x07299936D304C153F6443DFA05F40FF007D72911B6F72307F996231605B91562,
+        parity=1,
+    )
+
+
+def test_a_struct_names_what_it_refers_to_in_order() -> None:
+    """The type of a struct ends with all that its members refer to, at any depth, sorted and each once."""
+    leaf = (("at", "uint256"),)
+    types = {"Top": (("z", "Zed"), ("b", "Bee"), ("c", "Zed")), "Zed": (("b", "Bee"),), "Bee": leaf}
+    bee, zed = {"at": 7}, {"b": {"at": 8}}
+    message = Typed(primary="Top", types=types, domain={}, message={"z": zed, "b": bee, "c": zed})
+    assert digest(message) == independent.digest(message)
+
+
+def test_what_no_payer_signs_is_not_hashed() -> None:
+    """A type that no payment has, and bytes of another length, are refused rather than signed as something else."""
+    for kind, value in (("int8", 1), ("uint256[]", [1]), ("bytes32", b"\x01"), ("bytes32", 7)):
+        message = Typed(primary="Odd", types={"Odd": (("odd", kind),)}, domain={}, message={"odd": value})
+        with pytest.raises(ValueError, match="expected what payers sign"):
+            digest(message)
+
+
+@UNHURRIED
+@given(address=ADDRESSES)
+def test_a_checksum_is_that_of_the_standard(address: str) -> None:
+    """Whatever case an address comes in, its checksum is the one that eth_utils gives; what is none has none."""
+    assert checksummed(address.lower()) == checksummed("0x" + address[2:].upper()) == checksummed(address) == address
+    with pytest.raises(ValueError, match="expected an address"):
+        checksummed(address[:-1])
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_every_spelling_of_a_signature_recovers_alike_and_is_told_apart(seed: int) -> None:
     """High s, v of 0 or 1 and the compact form recover to the same payer, and each is named as an oddity."""
@@ -311,9 +437,11 @@ def test_the_witness_of_upto_names_the_facilitator() -> None:
 
 @pytest.mark.parametrize("key", [b"", b"\x11" * 31, b"\x00" * 32, ORDER.to_bytes(32)])
 def test_what_is_no_key_makes_no_payer(key: bytes) -> None:
-    """A payer needs 32 bytes between 1 and the order of the curve."""
+    """A payer needs 32 bytes between 1 and the order of the curve, and so does who signs."""
     with pytest.raises(ValueError, match="not a secp256k1 key"):
         Payer.of(key)
+    with pytest.raises(ValueError, match="not a secp256k1 key"):
+        sign(offers.payment(2, "eip3009").typed, key)
 
 
 def test_a_key_is_not_shown() -> None:

@@ -1,13 +1,14 @@
 """EIP-712: what a payer on an EVM network signs, the signature, and who made it."""
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
-from importlib import import_module
+from functools import lru_cache
 from typing import Any
+
+from coincurve import PrivateKey, PublicKey
+from Crypto.Hash import keccak
 
 __all__ = [
     "EXACT_PROXY",
@@ -19,10 +20,10 @@ __all__ = [
     "Signature",
     "Typed",
     "checksummed",
+    "digest",
     "is_address",
     "oddities",
     "permit_transfer",
-    "prepare",
     "read",
     "recover",
     "sign",
@@ -48,12 +49,12 @@ _WORD = 1 << 256
 _Members = tuple[tuple[str, str], ...]
 """Names and types of a struct's members, in order."""
 
-_DOMAIN: Mapping[str, str] = {
-    "name": "string",
-    "version": "string",
-    "chainId": "uint256",
-    "verifyingContract": "address",
-}
+_DOMAIN: _Members = (
+    ("name", "string"),
+    ("version", "string"),
+    ("chainId", "uint256"),
+    ("verifyingContract", "address"),
+)
 _TRANSFER: Mapping[str, _Members] = {
     "TransferWithAuthorization": (
         ("from", "address"),
@@ -98,9 +99,7 @@ class Payer:
     @classmethod
     def of(cls, key: bytes) -> "Payer":
         """The payer who holds ``key``; raises ValueError when it is no secp256k1 key of 32 bytes."""
-        if len(key) != 32 or not 0 < int.from_bytes(key) < ORDER:
-            raise ValueError("not a secp256k1 key: expected 32 bytes between 1 and the order of the curve")
-        return cls(key=key, address=str(_ethereum("eth_account").Account.from_key(key).address))
+        return cls(key=key, address=_address(PublicKey.from_secret(_secret(key))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +110,6 @@ class Typed:
     types: Mapping[str, _Members]
     domain: Mapping[str, str | int]
     message: Mapping[str, Any]
-
-    def document(self) -> dict[str, Any]:
-        """As eth_signTypedData_v4 takes it, with Python integers and bytes."""
-        listed = {"EIP712Domain": [(name, _DOMAIN[name]) for name in _DOMAIN if name in self.domain], **self.types}
-        return {
-            "types": {key: [{"name": n, "type": t} for n, t in members] for key, members in listed.items()},
-            "primaryType": self.primary,
-            "domain": dict(self.domain),
-            "message": dict(self.message),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,10 +215,19 @@ def permit_transfer(
     )
 
 
+def digest(typed: Typed) -> bytes:
+    """What is signed of typed data: 32 bytes (EIP-712, Specification)."""
+    separator = _separator(tuple(typed.domain.items()))
+    return _keccak(b"\x19\x01" + separator + _hash_struct(typed.primary, typed.types, typed.message))
+
+
 def sign(typed: Typed, key: bytes) -> str:
-    """The signature by ``key``: 65 bytes as ``0x`` and hexadecimal digits, low s, v being 27 or 28."""
-    signed = _ethereum("eth_account").Account.sign_message(_signable(typed), key)
-    return Signature(r=signed.r, s=signed.s, parity=signed.v - 27).hex()
+    """The signature by ``key``: 65 bytes as ``0x`` and hexadecimal digits, low s, v being 27 or 28.
+
+    The same again for the same data (RFC 6979). Raises ValueError for what is no key, as ``Payer.of`` does.
+    """
+    made = PrivateKey(_secret(key)).sign_recoverable(digest(typed), hasher=None)
+    return Signature(r=int.from_bytes(made[:32]), s=int.from_bytes(made[32:64]), parity=made[64]).hex()
 
 
 def read(signature: object) -> Signature | None:
@@ -272,38 +270,79 @@ def recover(typed: Typed, signature: object) -> str | None:
     found = read(signature)
     if found is None:
         return None
-    account = _ethereum("eth_account").Account
+    raw = found.r.to_bytes(32) + found.s.to_bytes(32) + bytes([found.parity])
+    message = digest(typed)
     try:
-        return str(account.recover_message(_signable(typed), vrs=(27 + found.parity, found.r, found.s)))
-    except _ethereum("eth_keys.exceptions").BadSignature:
+        return _address(PublicKey.from_signature_and_message(raw, message, hasher=None))
+    except ValueError:
+        # No point of the curve has this r, or the key would be none.
         return None
 
 
 def checksummed(address: str) -> str:
-    """An address with its checksum (EIP-55)."""
-    return str(_ethereum("eth_utils.address").to_checksum_address(address))
+    """An address with its checksum (EIP-55); raises ValueError for what is none."""
+    _addresses({"address": address})
+    digits = address[2:].lower()
+    marks = _keccak(digits.encode()).hex()
+    return "0x" + "".join(d.upper() if mark >= "8" else d for d, mark in zip(digits, marks, strict=False))
 
 
-def _signable(typed: Typed) -> Any:
-    return _ethereum("eth_account.messages").encode_typed_data(full_message=typed.document())
+def _keccak(data: bytes) -> bytes:
+    # SHA-3 before it was a standard, which differs in the padding: hashlib has the other.
+    return keccak.new(digest_bits=256, data=data).digest()
 
 
-def prepare() -> None:
-    """Imports what signs and recovers, which takes a second or more; otherwise the first payment does."""
-    for name in ("eth_account.messages", "eth_keys.exceptions", "eth_utils.address"):
-        _ethereum(name)
-    _ethereum("eth_account")
+def _secret(key: bytes) -> bytes:
+    if len(key) != 32 or not 0 < int.from_bytes(key) < ORDER:
+        raise ValueError("not a secp256k1 key: expected 32 bytes between 1 and the order of the curve")
+    return key
 
 
-@cache
-def _ethereum(name: str) -> Any:
-    """A module about Ethereum, imported once it is needed: that takes longer than all that is ours."""
-    limit = sys.getrecursionlimit()
-    try:
-        return import_module(name)
-    finally:
-        # What lies below eth_account raises the limit of the whole process to a depth that kills it.
-        sys.setrecursionlimit(limit)
+def _address(key: PublicKey) -> str:
+    """The last 20 bytes of the hash of both coordinates (Ethereum Yellow Paper, appendix F)."""
+    return checksummed("0x" + _keccak(key.format(compressed=False)[1:])[-20:].hex())
+
+
+@lru_cache(maxsize=64)
+def _separator(domain: tuple[tuple[str, str | int], ...]) -> bytes:
+    """The hash of a domain, of the members that it has (EIP-712, Definition of domainSeparator)."""
+    values = dict(domain)
+    types = {"EIP712Domain": tuple((name, kind) for name, kind in _DOMAIN if name in values)}
+    return _hash_struct("EIP712Domain", types, values)
+
+
+def _hash_struct(name: str, types: Mapping[str, _Members], values: Mapping[str, Any]) -> bytes:
+    """EIP-712, Definition of hashStruct."""
+    words = (_word(kind, types, values[member]) for member, kind in types[name])
+    return _keccak(_type_hash(name, tuple(types.items())) + b"".join(words))
+
+
+@lru_cache(maxsize=64)
+def _type_hash(name: str, types: tuple[tuple[str, _Members], ...]) -> bytes:
+    """The hash of a struct's type and of all that it refers to, by name (EIP-712, Definition of encodeType)."""
+    structs = dict(types)
+    needed = [name]
+    for each in needed:
+        needed += [kind for _, kind in structs[each] if kind in structs and kind not in needed]
+    ordered = [name, *sorted({*needed} - {name})]
+    listed = (f"{each}({','.join(f'{kind} {member}' for member, kind in structs[each])})" for each in ordered)
+    return _keccak("".join(listed).encode())
+
+
+def _word(kind: str, types: Mapping[str, _Members], value: Any) -> bytes:
+    """A member in 32 bytes (EIP-712, Definition of encodeData); raises ValueError for what no payer signs."""
+    if kind in types:
+        return _hash_struct(kind, types, value)
+    match kind:
+        case "string":
+            return _keccak(value.encode())
+        case "uint256":
+            return int.to_bytes(value, 32)
+        case "address":
+            return bytes(12) + bytes.fromhex(value[2:])
+        case "bytes32" if isinstance(value, bytes) and len(value) == 32:
+            return value
+    raise ValueError(f"{value!r} as {kind}, expected what payers sign: string, uint256, address or bytes32")
 
 
 def _addresses(named: Mapping[str, str]) -> None:
