@@ -56,9 +56,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if (names := config.getoption("conformance_profile")) is not None:
         _refuse_another_package()
         with _not_rewritten():
-            from conformance import session  # noqa: PLC0415
+            from conformance import checks, session  # noqa: PLC0415
 
             session.begin(config, names)
+            checks.load()
         return
     for option in ("conformance_only", "conformance_report", "conformance_real_money"):
         if config.getoption(option):
