@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from html import unescape
 from typing import Any
 from urllib.parse import unquote
@@ -16,6 +17,7 @@ from conformance.selector import at_pointer
 __all__ = ["disguised", "holds", "marked", "strings", "unpacked"]
 
 
+@lru_cache(256)
 def holds(response: Response, sold: Response) -> bool:
     """Whether a body is what is sold, or JSON in which an object has all its members."""
     if len(sold.body) < _CONTENT:
@@ -42,6 +44,8 @@ _CONTENT = 16
 """Bytes: what is shorter may well be the same by chance, as ``{}`` and ``ok`` are."""
 
 
+# The same answer is looked at for each example that is drawn beside it.
+@lru_cache(256)
 def marked(response: Response, marker: Marker) -> str:
     """Where ``marker`` stands in an answer; empty when it does not."""
     head_text = "\n".join([response.reason, *(f"{name}: {value}" for name, value in response.headers)])

@@ -198,7 +198,7 @@ def _promptly(probe: Probe) -> Asking:
     probe.came(sent, (yield sent))
 
 
-promptly = Waits(name="promptly", asks=_promptly)
+promptly = Waits(name="promptly", asks=_promptly, after=hanging)
 """A payment whose settlement takes a while."""
 
 

@@ -208,7 +208,7 @@ def _while_slow(probe: Probe) -> Asking:
         _twice_more(probe, here)
 
 
-while_slow = Waits(name="while_slow", asks=_while_slow, alone=True)
+while_slow = Waits(name="while_slow", asks=_while_slow, alone=True, after=hanging)
 """What happens to payments while what they are for is made."""
 
 

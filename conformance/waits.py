@@ -1,6 +1,6 @@
 """What takes long, asked at several endpoints at the same time where the target can."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 
 from conformance.exchange import Exchange
@@ -15,6 +15,8 @@ _MOST = 20
 """Requests at the same time at most: as many as a volley has."""
 _PROMPT = 1.0
 """Seconds after which a request that brought no call to the facilitator yet stood in a queue."""
+_APART = 0.2
+"""Seconds before its answer in which a request may have made way for another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +24,15 @@ class Waits:
     """A gather whose requests take long: at one endpoint by itself, and then at the others of the run together.
 
     Only where each request of the first was seen to at once; and an endpoint whose requests then stood in a queue is
-    asked by itself all the same.
+    asked by itself all the same. Where as many were under way at the same time in ``after``, none is first.
     """
 
     name: str
     asks: Callable[[Probe], Asking]
     alone: bool = False
     """Whether nobody else in this run asks the target meanwhile."""
+    after: "Waits | None" = None
+    """What is asked before, wherever it is due: it may show how many requests the target sees to at the same time."""
 
     @property
     def __name__(self) -> str:
@@ -36,16 +40,18 @@ class Waits:
 
     def __call__(self, probe: Probe) -> None:
         """Asks."""
+        shown = _at_once(self.after, probe.company.get(self.after.name, {}).values()) if self.after else 0
         with probe.purse.alone() if self.alone else probe.purse.among_others():
             company = [each for each in probe.company.get(self.name, {}).values() if each is not probe]
-            asked = [(each, label) for each in company if each.has_gathered(self) for label in each.gather(self)]
+            asked = [each for each in company if each.has_gathered(self)]
             others = [each for each in company if not each.has_gathered(self)]
-            together = others and asked and all(_prompt(each, label, each.kept[label]) for each, label in asked)
-            if not (together and self._together(probe, others)):
+            most = _MOST if asked else min(shown, _MOST)
+            together = others and most and all(_seen_to(each, self) for each in asked)
+            if not (together and self._together(probe, others, most)):
                 going = self.asks(probe)
                 _go_on(probe, going, next(going, None))
 
-    def _together(self, probe: Probe, others: Sequence[Probe]) -> bool:
+    def _together(self, probe: Probe, others: Sequence[Probe], most: int) -> bool:
         """Asks at all of them that fit in; whether ``probe`` is done."""
         begun: list[tuple[Probe, set[str], Asking, Sequence[Sent]]] = []
         for each in (probe, *others):
@@ -54,7 +60,7 @@ class Waits:
                 continue
             before, going = set(each.kept), self.asks(each)
             sent = next(going, ())
-            if sum(len(turns) for *_, turns in begun) + len(sent) > _MOST:
+            if sum(len(turns) for *_, turns in begun) + len(sent) > most:
                 going.close()
                 each.forget(before)
                 break
@@ -73,6 +79,21 @@ class Waits:
             if each is not probe:
                 each.note(self, before)
         return any(each is probe for each, *_ in well)
+
+
+def _at_once(gather: Waits, probes: Collection[Probe]) -> int:
+    """How many payments of ``gather`` were under way at the same time, from their first call to their answer."""
+    spans = []
+    for each in probes:
+        for label in each.gather(gather):
+            made, exchange = each.made.get(label), each.kept[label]
+            if made and (calls := each.purse.followed(made).calls):
+                spans.append((calls[0].at, exchange.at + exchange.took - _APART))
+    return max((sum(begins <= moment < ends for begins, ends in spans) for moment, _ in spans), default=0)
+
+
+def _seen_to(probe: Probe, gather: Waits) -> bool:
+    return all(_prompt(probe, label, probe.kept[label]) for label in probe.gather(gather))
 
 
 def _go_on(probe: Probe, going: Asking, sent: Sequence[Sent] | None) -> None:

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpcore
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -68,10 +68,10 @@ class Till:
     """Whether connections to the facilitator are kept: only where one loop runs until the process ends."""
     _memory: Memory = field(default_factory=Memory)
     _trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
-    _line: httpx.AsyncClient | None = None
+    _line: httpcore.AsyncConnectionPool | None = None
 
     def __post_init__(self) -> None:
-        self._line = self._client() if self.keeps else None
+        self._line = self._pool() if self.keeps else None
 
     async def sell(self, request: Request, good: Good, version: int, value: str, make: Make) -> Response:
         """The answer to a request that brings ``value`` in the payment field of ``version``."""
@@ -180,8 +180,8 @@ class Till:
         receipt = {"success": False, "errorReason": reason, "transaction": tried, "network": network, "payer": payer}
         raise _Refused(f"the payment was not settled: {reason}", receipt=receipt)
 
-    def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(trust_env=False, verify=self._trust, timeout=self.patience)
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        return httpcore.AsyncConnectionPool(ssl_context=self._trust, max_connections=None, keepalive_expiry=_KEPT)
 
     async def _ask(self, what: str, payment: _Payment) -> Mapping[str, Any]:
         body = {
@@ -190,19 +190,26 @@ class Till:
             "paymentRequirements": payment.requirements,
         }
         try:
-            line = nullcontext(self._line) if self._line else self._client()
-            async with asyncio.timeout(self.patience), line as client:
-                answer = await client.post(f"{self.facilitator}/{what}", json=body)
-            told = answer.json()
-        except (httpx.HTTPError, TimeoutError, ValueError) as error:
+            line = nullcontext(self._line) if self._line else self._pool()
+            async with asyncio.timeout(self.patience), line as pool:
+                answer = await pool.request(
+                    "POST",
+                    f"{self.facilitator}/{what}",
+                    headers=[("Content-Type", "application/json")],
+                    content=json.dumps(body).encode(),
+                )
+            told = json.loads(answer.content)
+        except (httpcore.NetworkError, httpcore.ProtocolError, TimeoutError, ValueError) as error:
             # Its words stay here: they may name what is nobody's business.
             raise _OutOfOrder("payments cannot be taken at the moment") from error
         # A 4xx may carry a plain no; anything else that is no object is no answer.
-        if not isinstance(told, dict) or answer.status_code >= 500 or not {"isValid", "success"} & set(told):
+        if not isinstance(told, dict) or answer.status >= 500 or not {"isValid", "success"} & set(told):
             raise _OutOfOrder("payments cannot be taken at the moment")
         return told
 
 
+_KEPT = 5.0
+"""Seconds for which a connection is kept that nobody uses."""
 _TERMS = ("scheme", "network", "amount", "asset", "payTo", "maxTimeoutSeconds")
 
 
