@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import h11
@@ -20,6 +21,8 @@ __all__ = ["Answered", "Reader"]
 Answered = tuple[Response | None, Failure | None, float | None]
 """An answer, or why there is none, and at what moment its content began."""
 
+_BRINGING = {"POST", "PUT", "PATCH"}
+"""Methods whose requests say that they bring nothing (RFC 9110 section 8.6)."""
 _IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
 # A payment can be spent once, whatever the method.
 _PAYS = re.compile(r"(payment-signature|x-payment|x-cashu):|authorization: *payment ", re.IGNORECASE)
@@ -100,13 +103,7 @@ class Reader:
             return None, _failure(error, self.timeout), None
 
     def _read(self, request: Request) -> Answered:
-        asked = httpx.Request(
-            request.method,
-            request.url,
-            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers],
-            content=request.body or None,
-        )
-        answer = self._transport.send(asked, within=self.timeout, again=_repeatable(request))
+        answer = self._transport.send(_asked(request), within=self.timeout, again=_repeatable(request))
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
         began: list[float] = []
         try:
@@ -194,6 +191,29 @@ def _answered(answer: raw.RawAnswer, body: bytes) -> Response:
         after=answer.after,
         aside=answer.aside,
     )
+
+
+def _asked(request: Request) -> httpcore.Request:
+    """``request`` with the fields that frame it, where it brings none of its own."""
+    url, host = _located(request.url)
+    fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
+    given = {name.lower() for name, _ in request.headers}
+    if request.body and "content-length" not in given:
+        fields.append((b"Content-Length", str(len(request.body)).encode()))
+    elif request.method in _BRINGING and not given & {"content-length", "transfer-encoding"}:
+        fields.insert(0, (b"Content-Length", b"0"))
+    if "host" not in given:
+        fields.insert(0, (b"Host", host))
+    return httpcore.Request(request.method, url, headers=fields, content=request.body)
+
+
+@lru_cache(512)
+def _located(url: str) -> tuple[httpcore.URL, bytes]:
+    """Where ``url`` leads, and what stands in Host; raises httpx.InvalidURL."""
+    parts = httpx.URL(url)
+    return httpcore.URL(
+        scheme=parts.raw_scheme, host=parts.raw_host, port=parts.port, target=parts.raw_path
+    ), parts.netloc
 
 
 def _noting(chunks: Iterable[bytes], began: list[float]) -> Iterator[bytes]:

@@ -402,7 +402,8 @@ class Session:
         except (OSError, ValueError, http.client.HTTPException) as error:
             return f"the facilitator could not be asked at the end what was charged ({type(error).__name__})"
         moved = Counter(call.payer for call in calls if call.outcome and call.outcome.moved)
-        late = [payer for payer, times in moved.items() if payer in seen.keys() - excused and times > seen[payer]]
+        refused = seen.keys() - excused
+        late = [payer for payer, times in moved.items() if payer in refused and times > seen[payer]]
         return f"payments were charged after they had been refused: {len(late)} of them, by {late[0]}" if late else ""
 
     def _settle(self) -> None:

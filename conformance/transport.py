@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpcore
-import httpx
 
 __all__ = ["BoundedTransport"]
 
@@ -78,43 +77,44 @@ class _Backend(httpcore.NetworkBackend):
 
 @dataclass(slots=True)
 class BoundedTransport:
-    """Requests over connections that are kept open. No redirects, no cookies, no proxies. For one thread."""
+    """Requests over connections that are kept open, one to each origin. No redirects, no cookies. For one thread."""
 
     context: ssl.SSLContext
     _attempt: _Attempt = field(default_factory=_Attempt)
-    _pool: httpcore.ConnectionPool = field(init=False)
+    _kept: dict[str, httpcore.HTTPConnection] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._pool = httpcore.ConnectionPool(ssl_context=self.context, network_backend=_Backend(self._attempt))
-
-    def send(self, request: httpx.Request, *, within: float, again: bool) -> httpcore.Response:
+    def send(self, request: httpcore.Request, *, within: float, again: bool) -> httpcore.Response:
         """The answer to ``request``, whose fields go out as given; ``within`` seconds for all, its content included.
 
         Where a connection that had been kept open breaks before the first byte of the answer, the server has closed it
         in the same moment: with ``again``, the request is then sent once more (RFC 9112 section 9.3.1). What may not be
-        sent twice goes over a connection of its own, which nobody had the time to close. Close the answer after use. What goes wrong is raised as httpcore and h11 raise it.
+        sent twice goes over a connection of its own, which nobody had the time to close. Close the answer after use.
+        What goes wrong is raised as httpcore and h11 raise it.
         """
+        if request.url.scheme not in {b"http", b"https"}:
+            msg = f"no request by {request.url.scheme.decode()}"
+            raise httpcore.UnsupportedProtocol(msg)
         self._attempt.ends = time.monotonic() + within
-        url = httpcore.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
         self._attempt.dialled = self._attempt.heard = False
-        if not again:
-            self._pool.close()
         try:
-            return self._once(request, url)
+            return self._connection(request.url.origin, kept=again).handle_request(request)
         except (httpcore.NetworkError, httpcore.RemoteProtocolError):
             if not again or self._attempt.dialled or self._attempt.heard:
                 raise
-        return self._once(request, url)
+        return self._connection(request.url.origin, kept=False).handle_request(request)
 
-    def _once(self, request: httpx.Request, url: httpcore.URL) -> httpcore.Response:
-        asked = httpcore.Request(request.method, url, headers=request.headers.raw, content=request.stream)
-        return self._pool.handle_request(asked)
+    def _connection(self, origin: httpcore.Origin, *, kept: bool) -> httpcore.HTTPConnection:
+        found = self._kept.get(str(origin))
+        if found and kept and found.is_available() and not found.has_expired():
+            return found
+        if found:
+            found.close()
+        made = httpcore.HTTPConnection(origin, ssl_context=self.context, network_backend=_Backend(self._attempt))
+        self._kept[str(origin)] = made
+        return made
 
     def close(self) -> None:
         """Closes every connection."""
-        self._pool.close()
+        for connection in self._kept.values():
+            connection.close()
+        self._kept.clear()

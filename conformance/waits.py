@@ -11,8 +11,8 @@ __all__ = ["Asking", "Waits"]
 Asking = Generator[Sequence[Sent], Sequence[Exchange], None]
 """What is asked at one endpoint: yields what is sent at the same time, and is given what came of each."""
 
-_MOST = 20
-"""Requests at the same time at most: as many as a volley has."""
+_MOST = 32
+"""Requests at the same time at most: somewhat more than a volley has."""
 _PROMPT = 1.0
 """Seconds after which a request that brought no call to the facilitator yet stood in a queue."""
 _APART = 0.2

@@ -10,6 +10,7 @@ from judging import Judged, judged_paid
 from serving import Answer
 from shop import Brought, shop
 
+from conformance import waits
 from conformance.exchange import Exchange
 from conformance.outcome import Outcome
 
@@ -53,6 +54,23 @@ def test_the_first_endpoint_is_slow_alone_and_the_others_together() -> None:
     assert others[-1] - others[0] < _AT_ONCE
 
 
+def test_none_is_slow_alone_where_as_many_were_under_way_before() -> None:
+    """Endpoints whose silent payments were under way at the same time are slow at the same time too."""
+    with shop() as found:
+        judged = judged_paid(found, goods=GOODS, only=(*HANGS, *SLOW), slow=True)
+    assert outcomes(judged) == {Outcome.PASSED}, judged.red()
+    assert begun(judged, "brief: slow")[-1] - begun(judged, "brief: slow")[0] < _AT_ONCE
+
+
+@pytest.mark.parametrize("tills", [1, 4])
+def test_nobody_is_asked_at_once_who_was_seen_to_one_after_the_other(tills: int) -> None:
+    """A shop that takes few payments at a time shows that in the first that is asked, and is found sound."""
+    with shop() as found:
+        judged = judged_paid(found, goods=GOODS[:3], only=(*HANGS, *SLOW), slow=True, tills=tills)
+    assert outcomes(judged) == {Outcome.PASSED}, judged.red()
+    assert all(later - earlier > 2 for earlier, later in pairwise(begun(judged, "brief: slow")))
+
+
 @pytest.mark.parametrize("tills", [1, 4])
 def test_whose_payments_stand_in_a_queue_is_asked_one_endpoint_after_the_other(tills: int) -> None:
     """A shop that takes few payments at a time is judged by what it does with those of one endpoint, and is found sound."""
@@ -89,8 +107,9 @@ def test_a_handler_that_runs_too_often_is_found_at_its_own_endpoint() -> None:
     assert len(begun(judged, "in flight: slow, alone")) == 1
 
 
-def test_never_more_than_a_volley_at_the_same_time() -> None:
-    """Payments about which the facilitator is silent go out together, twenty at most."""
+def test_never_more_at_the_same_time_than_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Payments about which the facilitator is silent go out together, so many at most."""
+    monkeypatch.setattr(waits, "_MOST", 20)
     with shop() as found:
         judged = judged_paid(found, goods=(*GOODS, "/almanac"), only=HANGS)
     assert outcomes(judged) == {Outcome.PASSED}, judged.red()
