@@ -109,7 +109,8 @@ def attempt_named(probe: Probe, group: str, name: str, order: Order) -> None:
     """One drawn attempt of a group, whose good payment another gather made; what does not fit is left out."""
     if label(order.version, group, GOOD) not in probe.kept:
         return
-    nth = sum(here.startswith(label(order.version, group, "")) for here in probe.kept)
+    start = label(order.version, group, "")
+    nth = sum(here.startswith(start) for here in probe.kept)
     here = label(order.version, group, f"{name} #{nth}")
     drop_unpayable(probe, here, probe.pay(here, order))
 

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import hypothesis
@@ -52,7 +53,8 @@ def unusable(endpoint: Endpoint) -> str:
     path = endpoint.body_schema
     assert path is not None  # noqa: S101 - only where there is one
     try:
-        found = next(schema.violations(endpoint.json, documents.loads(path.read_bytes())), None)
+        _, errors = _judged_by(path.read_bytes())
+        found = next(errors(endpoint.json), None)
     except OSError as error:
         return f"the schema {path} cannot be read: {error.strerror}"
     except (ValueError, SchemaError, Unresolvable, RecursionError, OverflowError) as error:
@@ -61,6 +63,13 @@ def unusable(endpoint: Endpoint) -> str:
         at = schema.pointer(found.absolute_path) or "the whole"
         return f"the endpoint's own json does not fit {path.name} ({at}): {' '.join(found.message.split())[:200]}"
     return ""
+
+
+@lru_cache(8)
+def _judged_by(text: bytes) -> tuple[dict[str, Any], schema.Errors]:
+    """A schema, and what judges by it: made once for all that is drawn. Raises as ``schema.judging``, and ValueError."""
+    whole = documents.loads(text)
+    return whole, schema.judging(whole)
 
 
 def fitting(probe: Probe) -> st.SearchStrategy[str]:
@@ -113,7 +122,7 @@ def other_bodies(probe: Probe) -> None:
 def _bodies(endpoint: Endpoint) -> st.SearchStrategy[str]:
     """Bodies that fit, half of them the endpoint's own but for some members; its own where none was found."""
     assert endpoint.body_schema is not None  # noqa: S101 - only where there is one
-    whole, own = documents.loads(endpoint.body_schema.read_bytes()), endpoint.json
+    (whole, errors), own = _judged_by(endpoint.body_schema.read_bytes()), endpoint.json
 
     @st.composite
     def body(draw: Draw) -> str:
@@ -122,7 +131,7 @@ def _bodies(endpoint: Endpoint) -> st.SearchStrategy[str]:
             if isinstance(value, dict) and isinstance(own, dict) and draw(st.booleans()):
                 value = own | {name: member for name, member in value.items() if draw(st.booleans())}
             text = _line(value)
-            fits = len(text.encode()) <= _LARGEST and not any(schema.violations(value, whole))
+            fits = len(text.encode()) <= _LARGEST and not any(errors(value))
         except _NO_BODY:
             return _line(own)
         return text if fits else _line(own)

@@ -68,6 +68,7 @@ def marked(response: Response, marker: Marker) -> str:
 _BESIDE = "a field of an interim answer or a trailer"
 
 
+@lru_cache(256)
 def disguised(response: Response, marker: Marker) -> str:
     """In what dress a marker that is a text stands in an answer that does not have it as it is; empty when it does not.
 

@@ -6,7 +6,7 @@ Its ``$id`` is ``urn:pytest-402:`` and that name, and ``$ref`` uses the same URN
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation, localcontext
 from functools import cache
@@ -19,7 +19,18 @@ from referencing.exceptions import NoSuchResource
 
 from conformance import _data
 
-__all__ = ["Problem", "named", "pointer", "problems", "shown", "type_word", "validator", "violations"]
+__all__ = [
+    "Errors",
+    "Problem",
+    "judging",
+    "named",
+    "pointer",
+    "problems",
+    "shown",
+    "type_word",
+    "validator",
+    "violations",
+]
 
 URN = "urn:pytest-402:"
 
@@ -68,15 +79,24 @@ def validator(name: str) -> Any:
     return _Validator(schema, registry=_registry())
 
 
-def violations(instance: object, schema: dict[str, Any]) -> Iterator[ValidationError]:
-    """The errors of ``instance`` under a foreign 2020-12 ``schema``.
+Errors = Callable[[object], Iterator[ValidationError]]
+"""Tells the errors of an instance, one instance after the other."""
 
-    Raises SchemaError for what is no schema, Unresolvable for a reference that leads outside, RecursionError for one
-    that leads nowhere, OverflowError for one that has too many steps. Nothing is fetched. Regular expressions of
-    strangers are not run: one could run for ever.
+
+def violations(instance: object, schema: dict[str, Any]) -> Iterator[ValidationError]:
+    """The errors of ``instance`` under a foreign 2020-12 ``schema``; raises as ``judging`` and what it returns do."""
+    return judging(schema)(instance)
+
+
+def judging(schema: dict[str, Any]) -> Errors:
+    """What tells the errors of an instance under a foreign 2020-12 ``schema``.
+
+    Raises SchemaError for what is no schema. What it returns raises Unresolvable for a reference that leads outside,
+    RecursionError for one that leads nowhere, OverflowError for one that has too many steps. Nothing is fetched.
+    Regular expressions of strangers are not run: one could run for ever.
     """
     Draft202012Validator.check_schema(schema)
-    steps = iter(range(_STEPS))
+    steps: Iterator[int] = iter(())
 
     def reference(validator: Any, ref: str, value: object, _: object) -> Iterator[ValidationError]:
         if next(steps, None) is None:
@@ -87,7 +107,14 @@ def violations(instance: object, schema: dict[str, Any]) -> Iterator[ValidationE
     bounded: Any = validators.extend(  # type: ignore[no-untyped-call]
         Draft202012Validator, {"$ref": reference, "$dynamicRef": reference, "multipleOf": _multiple_of}
     )
-    errors: Iterator[ValidationError] = bounded(_without_patterns(schema), registry=_registry()).iter_errors(instance)
+    validator = bounded(_without_patterns(schema), registry=_registry())
+
+    def errors(instance: object) -> Iterator[ValidationError]:
+        nonlocal steps
+        steps = iter(range(_STEPS))
+        found: Iterator[ValidationError] = validator.iter_errors(instance)
+        return found
+
     return errors
 
 

@@ -1,6 +1,7 @@
 """A conformance run inside a pytest session: it judges, records, and has the last word on the exit status."""
 
 import datetime
+import gc
 import hashlib
 import http.client
 import json
@@ -286,6 +287,8 @@ class Session:
         """Notes what is going to be judged; a worker of pytest-xdist is told row by row."""
         if self._worker is None:
             self._ahead = tuple(item.row for item in session.items if isinstance(item, collect.CheckItem))
+        # Modules, catalogue and rows stay until the end: to look through them for garbage takes a second of a run.
+        gc.freeze()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
