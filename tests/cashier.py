@@ -200,7 +200,7 @@ def cashier() -> Iterator[tuple[Cashier, str]]:
     """A cashier on a free port of 127.0.0.1 in a thread, and its base URL."""
     with listening() as (bound, here):
         made = Cashier()
-        config = uvicorn.Config(made, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(made, http="h11", log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

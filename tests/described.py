@@ -214,7 +214,7 @@ def described() -> Iterator[tuple[Api, str]]:
     """The API in a thread, and its base URL."""
     with listening() as (bound, here):
         api = Api()
-        config = uvicorn.Config(api, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(api, http="h11", log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

@@ -255,6 +255,7 @@ def served() -> Iterator[tuple[Altered, str]]:
         altered = Altered(inner=app(here))
         config = uvicorn.Config(
             altered,
+            http="h11",
             log_level="critical",
             lifespan="off",
             timeout_graceful_shutdown=1,

@@ -235,7 +235,7 @@ def sandbox(public_url: str = "", facilitator: str = "", goods: Sequence[Good] =
         listening.listen(128)
         here = f"http://127.0.0.1:{listening.getsockname()[1]}"
         built = app(public_url or here, facilitator, goods=goods)
-        config = uvicorn.Config(built, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(built, http="h11", log_level="error", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

@@ -438,7 +438,7 @@ def shop() -> Iterator[tuple[Shop, str, facilitator.Running]]:
             return app(here, asked, patience=patience, goods=(*GOODS, *TWINS))
 
         built = Shop(inner=build(_PATIENCE, True), upstream=running.url, build=build)
-        config = uvicorn.Config(built, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(built, http="h11", log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

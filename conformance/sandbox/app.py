@@ -73,7 +73,7 @@ def serve(port: int, store: str = "") -> None:
     """
     claims = InFile(store) if store else None
     served = app(f"http://127.0.0.1:{port}", os.environ.get("FACILITATOR_URL", ""), claims=claims, keeps=True)
-    uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+    uvicorn.run(served, host="127.0.0.1", port=port, http="httptools", log_level="warning", access_log=False)
 
 
 def _sold(good: Good, public_url: str, till: Till | None, handled: dict[str, int]) -> Endpoint:

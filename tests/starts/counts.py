@@ -111,4 +111,4 @@ if __name__ == "__main__":
     sandbox = app(
         f"http://127.0.0.1:{port}", os.environ["FACILITATOR_URL"], claims=InFile(str(scratch / "payments.sqlite"))
     )
-    uvicorn.run(counting(sandbox, Place(everywhere)), host="127.0.0.1", port=port, log_level="critical")
+    uvicorn.run(counting(sandbox, Place(everywhere)), host="127.0.0.1", port=port, http="h11", log_level="critical")

@@ -194,5 +194,9 @@ if __name__ == "__main__":
         with Path(log).open("a", encoding="utf-8") as lines:
             lines.write(f"{place}\n")
     uvicorn.run(
-        served(how, number, place, os.environ["FACILITATOR_URL"]), host="127.0.0.1", port=number, log_level="critical"
+        served(how, number, place, os.environ["FACILITATOR_URL"]),
+        host="127.0.0.1",
+        port=number,
+        http="h11",
+        log_level="critical",
     )

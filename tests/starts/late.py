@@ -35,7 +35,7 @@ def main() -> None:
         if value and b"boom" in scope["query_string"]:
             tasks.add(asyncio.create_task(charge(json.loads(base64.b64decode(value)))))
 
-    uvicorn.run(serve, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
+    uvicorn.run(serve, host="127.0.0.1", port=port, http="h11", log_level="warning", lifespan="off")
 
 
 if __name__ == "__main__":

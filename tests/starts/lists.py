@@ -91,4 +91,6 @@ if __name__ == "__main__":
     if how in {"knows-no-facilitator", "gives-away"}:
         # Nobody is there.
         how, upstream = "open" if how == "gives-away" else how, "http://127.0.0.1:9"
-    uvicorn.run(served(how, f"http://127.0.0.1:{port}", upstream), host="127.0.0.1", port=port, log_level="critical")
+    uvicorn.run(
+        served(how, f"http://127.0.0.1:{port}", upstream), host="127.0.0.1", port=port, http="h11", log_level="critical"
+    )

@@ -46,4 +46,4 @@ def logging(inner: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[No
 if __name__ == "__main__":
     port = int(sys.argv[1])
     sandbox = app(f"http://127.0.0.1:{port}", os.environ["FACILITATOR_URL"])
-    uvicorn.run(logging(sandbox), host="127.0.0.1", port=port, log_level="critical")
+    uvicorn.run(logging(sandbox), host="127.0.0.1", port=port, http="h11", log_level="critical")
