@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from conformance.asking import request_to
 from conformance.controls import (
     ELSEWHERE,
+    LOOKED_AT,
     PLAIN,
     after,
     ask_all,
@@ -59,8 +60,6 @@ NOWHERE = "as usual, at a path that is nowhere"
 AT_FIRST = "as usual, at first"
 VARIANT = "variant: "
 
-_LOOKED_AT = 3
-"""How many of a group that show what is sold are looked at more closely."""
 SOUND = 5
 """How often it is asked as usual, where that seems to have become slow or to fail."""
 _PAUSE = 0.2
@@ -115,7 +114,7 @@ class Ways:
             watch_each(probe, ways, plain, _written)
         for group in self.groups:
             shown = [k for k in ways if WAYS[k].group is group and k in probe.kept and shows(probe, k)]
-            for key in shown[:_LOOKED_AT]:
+            for key in shown[:LOOKED_AT]:
                 look_at(probe, key, key, plain, _written)
 
 

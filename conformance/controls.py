@@ -20,6 +20,7 @@ __all__ = [
     "AGAIN",
     "ELSEWHERE",
     "FREE",
+    "LOOKED_AT",
     "PLAIN",
     "WATCHED",
     "Write",
@@ -48,6 +49,8 @@ WATCHED = " (watched)"
 """What the controls of a request are called, after its own name."""
 Write = Callable[[str, Spelling], Request]
 """Writes the request of some parts in the way that has this name."""
+LOOKED_AT = 3
+"""How many of a group that show what is sold are looked at more closely."""
 _HANGS = 2
 """Requests in a row that are not answered in time, after which no more of a batch is asked."""
 

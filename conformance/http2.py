@@ -10,7 +10,19 @@ from contextlib import nullcontext
 
 from conformance.around import NOWHERE, at_first
 from conformance.asking import request_to
-from conformance.controls import AGAIN, after, ask_all, look_at, noted, nowhere, shows, usual_of, watch_each, worthwhile
+from conformance.controls import (
+    AGAIN,
+    LOOKED_AT,
+    after,
+    ask_all,
+    look_at,
+    noted,
+    nowhere,
+    shows,
+    usual_of,
+    watch_each,
+    worthwhile,
+)
 from conformance.exchange import Request
 from conformance.framing import FRAMES, SMUGGLES, USUAL, behind, framed
 from conformance.gather import paid, unpaid
@@ -25,8 +37,6 @@ BATCH = "other frames"
 BEHIND_PAID = "frames: behind a paid one on its connection"
 BEHIND = " (and then nowhere)"
 """What is asked behind a request that hides another one."""
-_LOOKED_AT = 3
-"""How many of a group that show what is sold are looked at more closely."""
 _UNSPOKEN = {"alpn", "extra"}
 _GROUPS = (
     # What fronts read, and what they are to take out. How an application reads the rest has nothing to do with frames.
@@ -88,7 +98,7 @@ def in_http2(probe: Probe) -> None:
     looked = Counter[Group | None]()
     for key in ways:
         group = WAYS[key].group if key in WAYS else None
-        if f"{START}{key}" in probe.kept and looked[group] < _LOOKED_AT and shows(probe, f"{START}{key}"):
+        if f"{START}{key}" in probe.kept and looked[group] < LOOKED_AT and shows(probe, f"{START}{key}"):
             looked[group] += 1
             look_at(probe, f"{START}{key}", key, plain, _written)
 

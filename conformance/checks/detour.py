@@ -192,7 +192,7 @@ def _hid_nothing(evidence: Evidence, label: str) -> None:
     if not all(name in evidence.exchanges and shown(evidence, name) for name in behind) or shown(evidence, NOWHERE):
         return
     told = f"{evidence.response(behind[0]).shown()} with what is sold, to a request for what is nowhere that came behind it"
-    raise _opened(evidence, label, told)
+    raise _opened(evidence, label, told, shows=behind[0])
 
 
 def _as_first(evidence: Evidence, first: str) -> None:
@@ -283,10 +283,11 @@ def _told(evidence: Evidence, label: str) -> Response:
     return evidence.exchange(label).response or evidence.response(label)
 
 
-def _opened(evidence: Evidence, label: str, received: str) -> Violation:
+def _opened(evidence: Evidence, label: str, received: str, *, shows: str = "") -> Violation:
+    """What is wrong with the request ``label``; ``shows`` is the one whose answer shows it, where that is another."""
     name = label.removeprefix(VARIANT).removesuffix(WATCHED)
     reason = f"the usual request is refused before and after: {evidence.response('unpaid').shown()}"
-    had, sold = evidence.exchange(label).response, _sold(evidence)
+    had, sold = evidence.exchange(shows or label).response, _sold(evidence)
     if not label.endswith(WATCHED) and had and sold and not holds(had, sold):
         reason += (
             ". It is not word for word what is sold: if what is shown there is free, choose a marker that stands in nothing "
