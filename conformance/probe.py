@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 from typing import Protocol, Unpack
 
 from conformance.asking import Changes, means_429, request_to
@@ -124,9 +123,8 @@ class Probe:
         base = self.evidence(gathers)
         before = set(self.kept)
         ask(self)
-        fresh = reversed(list(takewhile(lambda label: label not in before, reversed(self.kept))))
-        kept = {label: self.kept[label] for label in fresh}
-        return Evidence(profile=self.profile, at=self.endpoint, exchanges={**base.exchanges, **kept})
+        fresh = {label: exchange for label, exchange in self.kept.items() if label not in before}
+        return Evidence(profile=self.profile, at=self.endpoint, exchanges={**base.exchanges, **fresh})
 
     def ask(self, label: str, *, raw: bool = False, by: Hand | None = None, **changes: Unpack[Changes]) -> Exchange:
         """Sends the endpoint's request, with ``changes`` as for ``request_to``, and keeps it as ``label``.

@@ -17,6 +17,7 @@ _PROMPT = 1.0
 """Seconds after which a request that brought no call to the facilitator yet stood in a queue."""
 _APART = 0.2
 """Seconds before its answer in which a request may have made way for another."""
+_TOO_MANY = {429, 503}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,5 +117,8 @@ def _prompt(probe: Probe, label: str, exchange: Exchange) -> bool:
     """Whether a request was seen to at once; what comes again while it is at work may wait for it."""
     if (made := probe.made.get(label)) is None:
         return True
-    calls = probe.purse.followed(made).calls
-    return (calls[0].at - exchange.at if calls else exchange.took) <= _PROMPT
+    if calls := probe.purse.followed(made).calls:
+        return calls[0].at - exchange.at <= _PROMPT
+    # Who takes so many requests at a time, and no more, turns away the next.
+    turned_away = exchange.response is None or exchange.response.status in _TOO_MANY
+    return exchange.took <= _PROMPT and not turned_away

@@ -32,7 +32,7 @@ _MOMENT = 0.02
 """Seconds in which a shop finds out whether somebody is still there."""
 _SEAMS = (
     *("opens", "rewrite", "change", "asks", "hears", "runs", "streams", "verifies"),
-    *("again", "eager", "lazy", "tills", "waits", "patience", "beside", "cuts", "left", "cancels", "queues"),
+    *("again", "eager", "lazy", "tills", "most", "waits", "patience", "beside", "cuts", "left", "cancels", "queues"),
 )
 """Members of Shop that make it another one."""
 _BETWEEN = ("asks", "hears", "again", "eager", "lazy", "waits", "streams", "verifies")
@@ -167,6 +167,8 @@ class Shop:
     """It tells its till at once that all is settled, and settles that many seconds later."""
     tills: int | None = None
     """How many payments it takes at a time; the others stand in a queue."""
+    most: int | None = None
+    """How many payments it takes at a time; the others are turned away."""
     waits: float | None = None
     """Seconds that it gives one call to the facilitator."""
     patience: float | None = None
@@ -188,6 +190,7 @@ class Shop:
     """By nonce, of the payments whose content is sent early: that a settlement began."""
     _early: dict[str, Told] = field(default_factory=dict)
     _later: set[asyncio.Task[None]] = field(default_factory=set)
+    _taking: int = 0
     _free: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
 
@@ -260,8 +263,14 @@ class Shop:
         query = brought.query.encode("latin-1")
         raw = _fields((*brought.headers, *account))
         asked = {**scope, "method": brought.method, "headers": raw, "query_string": query, "path": brought.path}
-        async with self._queue(brought):
-            await self.inner(asked, receive, keep)
+        if brought.value and self.most is not None and self._taking >= self.most:
+            return Answer(status=503, headers=[("Cache-Control", "no-store")], body=b"")
+        self._taking += 1
+        try:
+            async with self._queue(brought):
+                await self.inner(asked, receive, keep)
+        finally:
+            self._taking -= 1
         return answer
 
     def _queue(self, brought: Brought) -> contextlib.AbstractAsyncContextManager[Any]:

@@ -80,6 +80,13 @@ def test_whose_payments_stand_in_a_queue_is_asked_one_endpoint_after_the_other(t
     assert all(later - earlier > 2 for earlier, later in pairwise(begun(judged, "brief: slow")))
 
 
+def test_who_turns_away_too_many_at_a_time_is_asked_one_endpoint_after_the_other() -> None:
+    """A shop that answers 503 where more come than it takes is judged by what it does with as many as it takes."""
+    with shop() as found:
+        judged = judged_paid(found, goods=GOODS, only=(*HANGS, *SLOW), slow=True, most=8)
+    assert outcomes(judged) == {Outcome.PASSED}, judged.red()
+
+
 def test_what_is_counted_in_one_place_is_not_made_at_the_same_time() -> None:
     """Endpoints that have one witness are slow one after the other: nobody could tell whose handler it counted."""
 
