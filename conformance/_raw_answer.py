@@ -24,7 +24,7 @@ class RawAnswer:
     have: this is how content in answer to HEAD shows. `aside` has the fields of interim answers before it, and of the
     trailer section behind its content, a line each. `cut` says why the content ended too early, and is empty for a
     whole answer. Times are seconds of `time.monotonic`: the connection stood and sending began, the first byte was
-    read, the framed message ended or was cut.
+    read, the framed message ended or was cut; `content`, its first byte of content was read, None where it had none.
     """
 
     status: int
@@ -38,6 +38,7 @@ class RawAnswer:
     started: float
     first_byte: float
     finished: float
+    content: float | None = None
 
     @property
     def truncated(self) -> bool:
@@ -81,6 +82,7 @@ class Reader:
     cut: Cut = ""
     failure: RawFailure | None = None
     first_byte: float | None = None
+    content: float | None = None
     finished: float | None = None
 
     @classmethod
@@ -100,6 +102,7 @@ class Reader:
         self.machine, self.head, self.skips, self.unanswered = _asking("GET", self.max_header), None, self.skips - 1, 0
         self.body.clear()
         self.aside.clear()
+        self.content = None
         if rest:
             self.machine.receive_data(rest)
 
@@ -137,6 +140,7 @@ class Reader:
                 self.head = event
             elif isinstance(event, h11.Data):
                 self.body += event.data
+                self.content = self.content or now
                 if len(self.body) > self.max_body:
                     del self.body[self.max_body :]
                     self.cut, self.finished, self.lingers = "body-limit", now, False
@@ -195,4 +199,5 @@ class Reader:
             started=started,
             first_byte=self.first_byte,
             finished=self.finished,
+            content=self.content,
         )

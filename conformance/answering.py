@@ -169,7 +169,7 @@ class Reader:
         body, failure = coding.decoded([answer.body], _coding(answer.headers), self.max_body)
         if failure and method != "HEAD":
             return None, failure, None
-        return _answered(answer, body), None, None
+        return _answered(answer, body), None, answer.content
 
     def _cut(self, answer: raw.RawAnswer) -> Failure:
         match answer.cut:

@@ -291,12 +291,13 @@ class Session:
         gc.freeze()
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Stops the run in a worker that reads another profile than the controller, whose report it would fill."""
         if self._worker is None or self._worker["conformance_profile"] == self._digest:
             return None
+        # Not before there is something to run: who ends while rows are dealt out to it breaks the run off.
         here = f"{self._worker['workerid']}, in {Path.cwd()}, reads {self._profile.path}"
-        session.shouldstop = f"{here}, which is not the profile of this run; give an absolute path to one file"
+        item.session.shouldstop = f"{here}, which is not the profile of this run; give an absolute path to one file"
         return True
 
     def _judge(self, row: Row) -> Result:
