@@ -86,7 +86,7 @@ def test_workers_judge_the_same_operations(server: Server, tmp_path: Path) -> No
     """The document is read once, by the controller."""
     server[0].begin(document=paper())
     ran = nested(tmp_path, "-n", "2", "-p", "xdist", text=text(server))
-    assert ran.last == "conformant: 11 passed, 2 inapplicable; judged openapi"
+    assert ran.last == "conformant: 11 passed, 2 inapplicable; judged openapi", ran.out
 
 
 def test_without_the_extra_the_class_says_so(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
