@@ -61,10 +61,10 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             time.sleep(0.05)
         early.stop()
         text = PROFILE.format(url=url, port=port, version=name[-1])
-        ran = session(tmp_path_factory.mktemp(name), text=text, within=180)
+        ran = session(tmp_path_factory.mktemp(name), text=text, within=300)
         if _listed(name).keys() - _shown(ran).keys() == {RACE}:
             # Two races in a row may be lost on a busy machine; what is red is never asked again.
-            ran = session(tmp_path_factory.mktemp(name), text=text, within=180)
+            ran = session(tmp_path_factory.mktemp(name), text=text, within=300)
         yield name, ran
 
 
