@@ -789,7 +789,7 @@ def _twice_each(paper: Paper) -> None:
 
 
 OPEN = (
-    left("it would take for ever to draw", "it takes more than 5 s", edit=_twice_each),
+    left("it would take for ever to draw", "it takes more than 10 s", edit=_twice_each),
     left("nothing comes to a refusal", "none comes to a refusal", change=of(PAID, becomes(404))),
     left(
         "its path is that of another server",
