@@ -36,15 +36,12 @@ class Reader:
     """Seconds for one request, from the first byte sent to the last byte read."""
     max_body: int
     """Bytes of one answer."""
-    _transport: BoundedTransport = field(init=False)
-    _context: ssl.SSLContext | None = None
-    """TLS that offers HTTP/2; made where it is first asked for."""
+    _transport: BoundedTransport = field(default_factory=BoundedTransport)
+    _tls: ssl.SSLContext | None = None
+    """TLS for bytes as they are; made where it is first asked for, as those beside it are."""
+    _tls_for_frames: ssl.SSLContext | None = None
     _unframed: dict[str, Failure] = field(default_factory=dict)
     """Of each origin with which no HTTP/2 is spoken, why: it is looked for once."""
-
-    def __post_init__(self) -> None:
-        # The system's trust store and SSL_CERT_FILE count; proxies of the environment do not.
-        self._transport = BoundedTransport(ssl.create_default_context())
 
     def close(self) -> None:
         """Closes every connection."""
@@ -63,13 +60,14 @@ class Reader:
 
     def read_at_once(self, requests: Sequence[Request]) -> list[tuple[Answered, float]]:
         """What comes back to each of ``requests``, which are whole at the server at the same moment, and when."""
-        parts = urlsplit(requests[0].url)
         try:
+            address = _address(requests[0])
             answers = raw.volley(
-                raw.Address.of(f"{parts.scheme}://{parts.netloc}"),
+                address,
                 [request.message() for request in requests],
                 timeout=self.timeout,
                 max_body=self.max_body,
+                context=self._trusted(address),
             ).answers
         except _FAILURES as error:
             return [((None, _failure(error, self.timeout), None), time.monotonic())] * len(requests)
@@ -84,13 +82,14 @@ class Reader:
         return self._guarded(lambda: self._left(request, stay, reset=reset))
 
     def _left(self, request: Request, stay: Callable[[], object], *, reset: bool) -> Answered:
-        parts = urlsplit(request.url)
+        address = _address(request)
         failed = raw.hang_up(
-            raw.Address.of(f"{parts.scheme}://{parts.netloc}"),
+            address,
             request.message(),
             stay=stay,
             timeout=self.timeout,
             reset=reset,
+            context=self._trusted(address),
         )
         if failed:
             return None, Failure(kind=failed.kind, detail=failed.detail), None
@@ -122,13 +121,14 @@ class Reader:
         return response, None, next(iter(began), None)
 
     def _read_raw(self, request: Request) -> Answered:
-        parts = urlsplit(request.url)
+        address = _address(request)
         answer = raw.ask(
-            raw.Address.of(f"{parts.scheme}://{parts.netloc}"),
+            address,
             request.message(),
             method=request.method,
             timeout=self.timeout,
             max_body=self.max_body,
+            context=self._trusted(address),
             skips=request.follows,
         )
         response, failure, began = self._understood(answer, request.method)
@@ -142,7 +142,7 @@ class Reader:
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin in self._unframed:
             return None, self._unframed[origin], None
-        self._context = self._context or frames.context()
+        self._tls_for_frames = self._tls_for_frames or frames.context()
         answer = frames.ask(
             raw.Address.of(origin),
             request.headers,
@@ -151,7 +151,7 @@ class Reader:
             before=request.before,
             timeout=self.timeout,
             max_body=self.max_body,
-            context=self._context,
+            context=self._tls_for_frames,
         )
         if isinstance(answer, raw.RawFailure) and answer.kind in {"alpn", "extra"}:
             self._unframed[origin] = Failure(kind=answer.kind, detail=answer.detail)
@@ -160,6 +160,12 @@ class Reader:
             had = self._understood(replace(answer, cut=""), request.method)
             return had if had[0] else self._understood(answer, request.method)
         return self._understood(answer, request.method)
+
+    def _trusted(self, address: raw.Address) -> ssl.SSLContext | None:
+        """What the system's trust store and SSL_CERT_FILE say, read once; nothing where no TLS is spoken."""
+        if address.tls:
+            self._tls = self._tls or ssl.create_default_context()
+        return self._tls
 
     def _understood(self, answer: raw.RawAnswer | raw.RawFailure, method: str) -> Answered:
         if isinstance(answer, raw.RawFailure):
@@ -179,6 +185,11 @@ class Reader:
                 return Failure(kind="body-limit", detail=coding.too_long(self.max_body))
             case _:
                 return Failure(kind=answer.cut, detail="the answer breaks off: it ends before its content does")
+
+
+def _address(request: Request) -> raw.Address:
+    parts = urlsplit(request.url)
+    return raw.Address.of(f"{parts.scheme}://{parts.netloc}")
 
 
 def _answered(answer: raw.RawAnswer, body: bytes) -> Response:

@@ -55,8 +55,8 @@ def ask(
 
     `method` says how the answer is framed (RFC 9112, section 6.3): "HEAD" and "CONNECT" differ from the rest, and
     "HEAD" waits up to `linger` seconds for content that should not come. `timeout` bounds everything together, in
-    seconds, except the resolution of a name; `skips` answers, to requests that stand before it, are not kept; `max_body` and `max_header` are bytes. Without a `context` the authorities
-    of the system are trusted.
+    seconds, except the resolution of a name; `skips` answers, to requests that stand before it, are not kept;
+    `max_body` and `max_header` are bytes. Without a `context` the authorities of the system are trusted.
     """
     deadline = time.monotonic() + timeout
     stream = connect(address, _context(address, context), deadline)

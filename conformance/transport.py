@@ -79,7 +79,8 @@ class _Backend(httpcore.NetworkBackend):
 class BoundedTransport:
     """Requests over connections that are kept open, one to each origin. No redirects, no cookies. For one thread."""
 
-    context: ssl.SSLContext
+    _tls: ssl.SSLContext | None = None
+    """Made for the first origin that speaks it. The system's trust store and SSL_CERT_FILE count."""
     _attempt: _Attempt = field(default_factory=_Attempt)
     _kept: dict[str, httpcore.HTTPConnection] = field(default_factory=dict)
 
@@ -109,7 +110,9 @@ class BoundedTransport:
             return found
         if found:
             found.close()
-        made = httpcore.HTTPConnection(origin, ssl_context=self.context, network_backend=_Backend(self._attempt))
+        if origin.scheme == b"https":
+            self._tls = self._tls or ssl.create_default_context()
+        made = httpcore.HTTPConnection(origin, ssl_context=self._tls, network_backend=_Backend(self._attempt))
         self._kept[str(origin)] = made
         return made
 

@@ -67,10 +67,11 @@ class Till:
     keeps: bool = False
     """Whether connections to the facilitator are kept: only where one loop runs until the process ends."""
     _memory: Memory = field(default_factory=Memory)
-    _trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    _tls: ssl.SSLContext | None = None
     _line: httpcore.AsyncConnectionPool | None = None
 
     def __post_init__(self) -> None:
+        self._tls = ssl.create_default_context() if self.facilitator.startswith("https:") else None
         self._line = self._pool() if self.keeps else None
 
     async def sell(self, request: Request, good: Good, version: int, value: str, make: Make) -> Response:
@@ -181,7 +182,7 @@ class Till:
         raise _Refused(f"the payment was not settled: {reason}", receipt=receipt)
 
     def _pool(self) -> httpcore.AsyncConnectionPool:
-        return httpcore.AsyncConnectionPool(ssl_context=self._trust, max_connections=None, keepalive_expiry=_KEPT)
+        return httpcore.AsyncConnectionPool(ssl_context=self._tls, max_connections=None, keepalive_expiry=_KEPT)
 
     async def _ask(self, what: str, payment: _Payment) -> Mapping[str, Any]:
         body = {
