@@ -40,8 +40,8 @@ class Reader:
     _tls: ssl.SSLContext | None = None
     """TLS for bytes as they are; made where it is first asked for, as those beside it are."""
     _tls_for_frames: ssl.SSLContext | None = None
-    _unframed: dict[str, Failure] = field(default_factory=dict)
-    """Of each origin with which no HTTP/2 is spoken, why: it is looked for once."""
+    _unframed: dict[raw.Address, Failure] = field(default_factory=dict)
+    """Of each server with which no HTTP/2 is spoken, why: it is looked for once."""
 
     def close(self) -> None:
         """Closes every connection."""
@@ -138,13 +138,12 @@ class Reader:
         return response, failure, began
 
     def _read_frames(self, request: Request) -> Answered:
-        parts = urlsplit(request.url)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        if origin in self._unframed:
-            return None, self._unframed[origin], None
+        address = _address(request)
+        if address in self._unframed:
+            return None, self._unframed[address], None
         self._tls_for_frames = self._tls_for_frames or frames.context()
         answer = frames.ask(
-            raw.Address.of(origin),
+            address,
             request.headers,
             body=request.body,
             trailers=request.trailers,
@@ -154,7 +153,7 @@ class Reader:
             context=self._tls_for_frames,
         )
         if isinstance(answer, raw.RawFailure) and answer.kind in {"alpn", "extra"}:
-            self._unframed[origin] = Failure(kind=answer.kind, detail=answer.detail)
+            self._unframed[address] = Failure(kind=answer.kind, detail=answer.detail)
         if isinstance(answer, raw.RawAnswer) and answer.cut == "closed":
             # What came did come, whether its stream was ended or reset.
             had = self._understood(replace(answer, cut=""), request.method)
